@@ -1,0 +1,467 @@
+"""The command line: arguments to wiring.
+
+The only module that knows every other; it imports none before it is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from topcon import __version__
+from topcon.errors import HostUnreadable, TopconError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from topcon.actions import Actions, Request, Verb
+    from topcon.config import Config, Setting
+    from topcon.exporter.server import Endpoint
+    from topcon.model.snapshot import ContainerNode, Snapshot
+    from topcon.runtimes.watch import RuntimeWatches
+    from topcon.sampler import Sampler
+
+EXIT_FAILED = 1
+EXIT_USAGE = 64
+EXIT_UNAVAILABLE = 69
+EXIT_INTERRUPTED = 130
+LONGEST_GRACE_S = 86400
+FIRST_ANSWER_S = 2.0
+"""How long a command waits for the runtimes to lend their names."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run topcon; return the exit status."""
+    try:
+        parser = _parser()
+        options = vars(parser.parse_args(arguments))
+        run: Callable[[dict[str, Any]], int] = options.pop("run")
+        status = run(options)
+        sys.stdout.flush()
+    except (UsageError, HostUnreadable) as error:
+        sys.stderr.write(f"topcon: {error}\n")
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNAVAILABLE
+    except TopconError as error:
+        sys.stderr.write(f"topcon: {error}\n")
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; so that Python does not complain while it ends, nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"topcon: {message}; {self.prog} --help tells more\n")
+        sys.exit(EXIT_USAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from topcon.config import HOST_SETTINGS, LISTEN_SETTING, UI_SETTINGS, VIEW_SETTINGS
+
+    parser = _Parser(
+        prog="topcon",
+        description="Show the containers of this host, live, as the kernel counts them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"topcon {__version__}")
+    parser.set_defaults(run=_run_ui)
+    _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, LISTEN_SETTING)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+
+    serve = commands.add_parser("serve", help="serve Prometheus, without a screen")
+    _add(serve, *HOST_SETTINGS, LISTEN_SETTING)
+    serve.set_defaults(run=_run_serve)
+
+    ps = commands.add_parser("ps", help="print the tree as text, JSON or CSV")
+    form = ps.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="print one JSON object")
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a line a container")
+    _add(ps, *HOST_SETTINGS, *VIEW_SETTINGS)
+    ps.set_defaults(run=_run_ps)
+
+    doctor = commands.add_parser("doctor", help="say what topcon can and cannot read here, and how to mend it")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    _add(doctor, *HOST_SETTINGS)
+    doctor.set_defaults(run=_run_doctor)
+
+    for verb, text in (
+        ("stop", "stop containers"),
+        ("restart", "restart containers"),
+        ("pause", "freeze containers"),
+        ("unpause", "let paused containers run again"),
+        ("kill", "send a signal to containers"),
+    ):
+        action = commands.add_parser(verb, help=text)
+        action.add_argument("targets", nargs="+", metavar="TARGET", help="name, start of an id, or runtime:name")
+        action.add_argument("--yes", action="store_true", help="do not ask")
+        if verb in {"stop", "restart"}:
+            action.add_argument("--grace", type=_grace, metavar="S", help="seconds before SIGKILL")
+        if verb == "kill":
+            action.add_argument("--signal", type=_signal, default="SIGKILL", help="which (default SIGKILL)")
+        _add(action, *HOST_SETTINGS)
+        action.set_defaults(run=_run_action, verb=verb)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, *settings: Setting) -> None:
+    """Add options. Those not given are left out of the result, so that the file's apply."""
+    parser.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="configuration file")
+    for setting in settings:
+        options: dict[str, Any] = {
+            "dest": setting.key,
+            "default": argparse.SUPPRESS,
+            "help": setting.help.replace("%", "%%"),
+        }
+        if setting.metavar is None:
+            options |= {"action": "store_true"}
+        else:
+            options |= {"metavar": setting.metavar, "type": _typed(setting)}
+            if setting.is_list:
+                options |= {"action": "append"}
+        parser.add_argument(f"--{setting.name}", **options)
+
+
+def _typed(setting: Setting) -> Callable[[str], Any]:
+    def parse(text: str) -> object:
+        try:
+            return setting.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _grace(text: str) -> float:
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_GRACE_S:
+        message = f"{text!r}: expected seconds, from 0 to {LONGEST_GRACE_S}"
+        raise argparse.ArgumentTypeError(message)
+    return seconds
+
+
+def _signal(text: str) -> str:
+    from topcon.kernel.process import signal_number
+
+    try:
+        return signal.Signals(signal_number(text)).name
+    except ValueError:
+        message = f"{text!r}: there is no such signal"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _config(options: dict[str, Any]) -> Config:
+    from topcon.config import load_config
+
+    file = options.pop("config", None)
+    if "runtime" in options:
+        options["runtime"] = tuple(options["runtime"])
+    return load_config(options, file)
+
+
+def _runtimes(config: Config) -> RuntimeWatches:
+    from topcon.runtimes import chosen
+    from topcon.runtimes.watch import RuntimeWatches
+
+    return RuntimeWatches(chosen(config.runtime) if config.runtime else None, config.host_root)
+
+
+def _sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False) -> Sampler:
+    """Wire the readers of a host together.
+
+    Raises:
+        HostUnreadable: there is no ``/proc`` to read.
+    """
+    from topcon.kernel.cgroup import CgroupFs
+    from topcon.kernel.files import Access, raise_descriptor_limit
+    from topcon.kernel.host import HostReader
+    from topcon.kernel.mount import read_hierarchies
+    from topcon.kernel.process import ProcFs
+    from topcon.sampler import Sampler, Sources
+
+    proc_root, sys_root, cgroup_root = config.roots
+    cgroup_access, process_access = Access(raise_descriptor_limit()), Access()
+    sources = Sources(
+        host=HostReader(proc_root, sys_root, f"{config.host_root}/etc/hostname" if config.host_root else None),
+        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access),
+        processes=ProcFs(proc_root, process_access),
+        runtimes=runtimes,
+        cgroup_access=cgroup_access,
+        process_access=process_access,
+    )
+    return Sampler(sources, has_system_cgroups=has_system_cgroups, problems=config.problems)
+
+
+def _actions(config: Config, runtimes: RuntimeWatches) -> Actions:
+    from topcon.actions import Actions, AuditLog, default_audit_log, ssh_client
+    from topcon.kernel.files import Access
+    from topcon.kernel.process import ProcFs
+
+    # Whose session this is stands in our own /proc, whatever host is shown.
+    log = AuditLog(config.audit_log or default_audit_log(), ssh_client(ProcFs("/proc", Access())))
+    return Actions(runtimes, ProcFs(config.roots[0], Access()), log)
+
+
+def _endpoint(config: Config, sampler: Sampler) -> Endpoint | None:
+    if config.listen is None:
+        return None
+    from topcon.exporter.server import Endpoint
+
+    return Endpoint(*config.listen, sampler)
+
+
+def _run_ui(options: dict[str, Any]) -> int:
+    config = _config(options)
+    # The screen is drawn on stderr, as Textual has it.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        message = "the screen needs a terminal; topcon ps prints the tree, topcon serve serves it"
+        raise UsageError(message)
+    from topcon.sampler import SamplerThread
+
+    runtimes = _runtimes(config)
+    sampler = _sampler(config, runtimes, has_system_cgroups=config.listen is not None)
+    # The kernel is read while Textual, the greater part of the start, is imported.
+    first = threading.Thread(target=_quietly, args=(sampler.tick,), daemon=True)
+    first.start()
+    endpoint = _endpoint(config, sampler)
+    actions = None if config.read_only else _actions(config, runtimes)
+    from topcon.columns import DEFAULT_SORT
+    from topcon.ui.app import TopconApp
+    from topcon.ui.themes import load_theme
+
+    theme = load_theme(config.theme)
+    first.join()
+
+    def follow(
+        on_snapshot: Callable[[Snapshot], object], on_failure: Callable[[BaseException], object]
+    ) -> Callable[[], None]:
+        thread = SamplerThread(sampler, config.interval, on_snapshot, on_failure)
+        thread.start()
+        runtimes.start()
+        return thread.stop
+
+    app = TopconApp(
+        follow,
+        theme=theme,
+        first=sampler.newest,
+        actions=actions,
+        interval_s=config.interval,
+        filter_text=config.filter,
+        sort=config.sort or DEFAULT_SORT,
+        endpoint=endpoint.url if endpoint else None,
+    )
+    try:
+        return app.run_until_quit()
+    finally:
+        if actions:
+            actions.close()
+        if endpoint:
+            endpoint.close()
+        sampler.close()
+
+
+def _quietly(tick: Callable[[], object]) -> None:
+    """Read once ahead; what goes wrong then goes wrong again when it is waited for, and is told there."""
+    with contextlib.suppress(TopconError):
+        tick()
+
+
+def _run_serve(options: dict[str, Any]) -> int:
+    from topcon.config import DEFAULT_PORT
+    from topcon.sampler import SamplerThread
+
+    config = _config(options)
+    runtimes = _runtimes(config)
+    sampler = _sampler(config, runtimes, has_system_cgroups=True)
+    ended = threading.Event()
+    failures: list[BaseException] = []
+    told: set[tuple[str, str]] = set()
+
+    def tell(snapshot: Snapshot) -> None:
+        """Log each problem when it begins, in the words it begins with, and when it is over."""
+        from topcon.report import problem_text
+
+        now = {problem.source for problem in snapshot.sample.problems}
+        for problem in snapshot.sample.problems:
+            if problem.source not in {source for source, _ in told}:
+                text = problem_text(problem.source, problem.message, problem.remedy)
+                told.add((problem.source, text))
+                sys.stderr.write(f"topcon: {text}\n")
+        for source, text in [each for each in told if each[0] not in now]:
+            told.discard((source, text))
+            sys.stderr.write(f"topcon: {source}: works again\n")
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda number, _: fail(_Ended(number)))
+    sampler.tick()
+    from topcon.exporter.server import Endpoint
+
+    endpoint = Endpoint(*(config.listen or ("127.0.0.1", DEFAULT_PORT)), sampler)
+    thread = SamplerThread(sampler, config.interval, tell, fail)
+    thread.start()
+    runtimes.start()
+    sys.stderr.write(f"topcon: {__version__} serves {endpoint.url}\n")
+    ended.wait()
+    thread.stop()
+    endpoint.close()
+    sampler.close()
+    failure = failures[0]
+    if isinstance(failure, _Ended):
+        return EXIT_INTERRUPTED if failure.number == signal.SIGINT else 0
+    raise failure
+
+
+class _Ended(Exception):
+    """Asked to end by a signal."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@contextlib.contextmanager
+def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapshot, RuntimeWatches]]:
+    """Take a sample, and with an interval a second one after it, once the runtimes have answered."""
+    import time
+
+    runtimes = _runtimes(config)
+    sampler = _sampler(config, runtimes)
+    try:
+        runtimes.start()
+        begun = time.monotonic()
+        snapshot = sampler.tick()
+        runtimes.wait_settled(FIRST_ANSWER_S)
+        if interval_s is not None:
+            time.sleep(max(begun + interval_s - time.monotonic(), 0.0))
+        snapshot = sampler.tick()
+        yield snapshot, runtimes
+    finally:
+        sampler.close()
+
+
+def _run_ps(options: dict[str, Any]) -> int:
+    from topcon.columns import DEFAULT_SORT
+    from topcon.filter import parse_filter
+    from topcon.report import to_csv, to_json, to_text
+    from topcon.rows import ViewState, rows
+
+    form = options.pop("form")
+    config = _config(options)
+    with _sampled(config, config.interval) as (snapshot, _):
+        shown = rows(snapshot, ViewState(sort=config.sort or DEFAULT_SORT, filter=parse_filter(config.filter)))
+        write = {"json": to_json, "csv": to_csv, None: to_text}[form]
+        text = write(snapshot, shown)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    return 0
+
+
+def _run_doctor(options: dict[str, Any]) -> int:
+    from topcon import doctor
+    from topcon.runtimes import chosen
+
+    is_json = options.pop("json")
+    config = _config(options)
+    proc_root, _, cgroup_root = config.roots
+    checks = doctor.examine(
+        proc_root, cgroup_root, config.host_root, chosen(config.runtime) if config.runtime else None
+    )
+    sys.stdout.write(doctor.to_json(checks) + "\n" if is_json else doctor.to_text(checks))
+    return 0
+
+
+def _run_action(options: dict[str, Any]) -> int:
+    from topcon.actions import Verb, request_for
+
+    verb = Verb(options.pop("verb"))
+    targets: list[str] = options.pop("targets")
+    is_sure: bool = options.pop("yes")
+    grace_s: float | None = options.pop("grace", None)
+    signal_name: str = options.pop("signal", "SIGKILL")
+    config = _config(options)
+    if config.read_only:
+        message = f"{verb}: refused, since read-only is set"
+        raise UsageError(message)
+    with _sampled(config, None) as (snapshot, runtimes):
+        containers = [_resolve(target, snapshot) for target in targets]
+        actions = _actions(config, runtimes)
+        for problem in snapshot.sample.problems:
+            sys.stderr.write(f"topcon: {problem.source}: {problem.message}\n")
+        for container in containers:
+            _check_possible(verb, container, actions)
+        requests = [request_for(verb, container, grace_s, signal_name) for container in containers]
+        if not is_sure:
+            _ask(list(zip(requests, containers, strict=True)), snapshot, actions)
+        return max(_perform(actions, request) for request in requests)
+
+
+def _perform(actions: Actions, request: Request) -> int:
+    outcome = actions.perform(request)
+    (sys.stderr if outcome.error else sys.stdout).write(f"{'topcon: ' if outcome.error else ''}{outcome.text}\n")
+    return EXIT_FAILED if outcome.error else 0
+
+
+def _resolve(target: str, snapshot: Snapshot) -> ContainerNode:
+    """Find the one container that a person means: by name, by ``runtime:name``, or by the start of its id."""
+    from topcon.text import printable
+
+    runtime, colon, rest = target.partition(":")
+    name = rest if colon else target
+    candidates = [
+        container for container in snapshot.containers.values() if not colon or container.info.runtime == runtime
+    ]
+    found = [each for each in candidates if name in {each.name, each.info.id}]
+    found = found or [each for each in candidates if name and each.info.id.startswith(name)]
+    if not found:
+        message = f"{target}: there is no such container; topcon ps lists them"
+        raise UsageError(message)
+    if len(found) > 1:
+        names = ", ".join(sorted(f"{each.info.runtime}:{printable(each.name)} ({each.info.id[:12]})" for each in found))
+        message = f"{target}: which one? {names}"
+        raise UsageError(message)
+    return found[0]
+
+
+def _check_possible(verb: Verb, container: ContainerNode, actions: Actions) -> None:
+    from topcon.text import printable
+
+    possible = actions.verbs(container)
+    if verb not in possible:
+        why = f"it is {container.info.state}" if possible else "no runtime that answers knows it"
+        message = f"cannot {verb} {printable(container.name)}: {why}"
+        raise TopconError(message)
+
+
+def _ask(asked: Sequence[tuple[Request, ContainerNode]], snapshot: Snapshot, actions: Actions) -> None:
+    """Ask on the terminal, with the consequences; anything but yes is no."""
+    from topcon.actions import describe
+    from topcon.text import printable
+
+    if not sys.stdin.isatty():
+        message = f"{asked[0][0].verb} asks first, and there is no terminal to ask at; --yes goes ahead"
+        raise UsageError(message)
+    for request, container in asked:
+        sys.stderr.write(f"{request.verb} {printable(request.name)} ({request.key})\n")
+        for line in [describe(request, container), *actions.consequences(request.verb, container, snapshot)]:
+            sys.stderr.write(f"  {line}\n")
+    sys.stderr.write("Go ahead? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        message = "nothing was done"
+        raise TopconError(message)

@@ -1,0 +1,274 @@
+"""What can be shown and sorted by: a table of columns, for the screen and for reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topcon.model.sample import Health, State
+from topcon.model.snapshot import ContainerNode, PodNode
+from topcon.text import (
+    BYTES_WIDTH,
+    printable,
+    to_age_text,
+    to_bytes_text,
+    to_cores_text,
+    to_count_text,
+    to_percent_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from topcon.model.snapshot import History, Severity, Usage
+
+Node = PodNode | ContainerNode
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the columns are drawn from: a pod or a container, at a moment."""
+
+    node: Node
+    severity: Severity | None
+    """The worst finding of the node, and of its containers."""
+    wall_ns: int
+
+    @property
+    def usage(self) -> Usage:
+        """What the node uses."""
+        return self.node.usage
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything in it runs."""
+        if isinstance(self.node, PodNode):
+            return any(container.info.state.is_live for container in self.node.containers)
+        return self.node.info.state.is_live
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since it was started; of a stopped container, since it ended."""
+        since_ns = self.node.started_ns
+        if isinstance(self.node, ContainerNode) and self.node.info.finished_ns is not None:
+            since_ns = self.node.info.finished_ns
+        return None if since_ns is None else max((self.wall_ns - since_ns) / 1e9, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: how wide, what it sorts by, what it says."""
+
+    name: str
+    """As in ``--sort``."""
+    title: str
+    letter: str
+    """Its key in the sort menu."""
+    width: int
+    priority: int
+    """Columns of a greater number give way first where the screen is narrow."""
+    value: Callable[[Line], float | str | None]
+    text: Callable[[Line], str]
+    share: Callable[[Line], float | None] | None = None
+    """How full it is, from 0 to 1, for a bar."""
+    history: Callable[[Line], History] | None = None
+    """For a sparkline in place of the text."""
+    help: str = ""
+    is_left: bool = False
+
+
+def state_text(line: Line) -> str:
+    """Say in a word what it does: ``up``, ``healthy``, ``paused``, ``exited 137``; of a pod, how many are up."""
+    node = line.node
+    if isinstance(node, PodNode):
+        live = sum(container.info.state.is_live for container in node.containers)
+        return f"{live} up" if live == len(node.containers) else f"{live}/{len(node.containers)} up"
+    info = node.info
+    match info.state:
+        case State.RUNNING:
+            return str(info.health) if info.health is not None else "up"
+        case State.EXITED | State.DEAD:
+            code = "" if info.exit_code is None else f" {info.exit_code}"
+            return f"{'oom' if info.oom_killed else info.state}{code}"
+        case State.UNKNOWN:
+            return "unknown"
+        case _:
+            return str(info.state)
+
+
+_STATE_ORDER = {State.RESTARTING: 0, State.DEAD: 1, State.EXITED: 2, State.UNKNOWN: 3, State.CREATED: 4}
+_HEALTHY_LAST = {Health.UNHEALTHY: 0, Health.STARTING: 1, Health.HEALTHY: 3, None: 2}
+
+
+def _state_value(line: Line) -> float:
+    node = line.node
+    if isinstance(node, PodNode):
+        live = sum(container.info.state.is_live for container in node.containers)
+        return 5.0 + live / len(node.containers)
+    return _STATE_ORDER.get(node.info.state, 5.0) + 0.1 * _HEALTHY_LAST[node.info.health]
+
+
+def _pressure(line: Line) -> float | None:
+    return line.usage.pressure.worst_some if line.usage.pressure else None
+
+
+def _pod_name(line: Line) -> str:
+    return line.node.name.lower()
+
+
+NAME = Column("name", "NAME", "n", 0, 0, _pod_name, lambda line: printable(line.node.name), help="name", is_left=True)
+FINDING = Column(
+    "finding",
+    "",
+    "f",
+    1,
+    0,
+    lambda line: float(line.severity or 0),
+    lambda line: SEVERITY_MARKS.get(line.severity, " "),
+    help="worst finding",
+)
+SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
+
+COLUMNS = (
+    NAME,
+    FINDING,
+    Column("state", "STATE", "s", 10, 1, _state_value, state_text, help="state and health", is_left=True),
+    Column(
+        "history",
+        "CPU ·60s",
+        "h",
+        10,
+        5,
+        lambda line: line.usage.cpu_cores,
+        lambda _: "",
+        history=lambda line: line.usage.cpu_history,
+        help="CPU over the last minute",
+    ),
+    Column(
+        "cpu",
+        "CPU",
+        "c",
+        5,
+        0,
+        lambda line: line.usage.cpu_cores,
+        lambda line: to_cores_text(line.usage.cpu_cores),
+        help="CPUs used",
+    ),
+    Column(
+        "cpu%",
+        "%LIM",
+        "C",
+        4,
+        2,
+        lambda line: line.usage.cpu_limit_share,
+        lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.cpu_limit_share),
+        share=lambda line: line.usage.cpu_limit_share,
+        help="CPUs used of the limit",
+    ),
+    Column(
+        "mem",
+        "MEM",
+        "m",
+        BYTES_WIDTH,
+        0,
+        lambda line: line.usage.memory_bytes,
+        lambda line: to_bytes_text(line.usage.memory_bytes),
+        help="memory, working set",
+    ),
+    Column(
+        "mem%",
+        "%LIM",
+        "M",
+        4,
+        1,
+        lambda line: line.usage.memory_limit_share,
+        lambda line: "" if line.usage.memory_limit_bytes is None else to_percent_text(line.usage.memory_limit_share),
+        share=lambda line: line.usage.memory_limit_share,
+        help="memory of the limit",
+    ),
+    Column(
+        "throttled",
+        "THR",
+        "t",
+        4,
+        3,
+        lambda line: line.usage.throttled_share,
+        lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.throttled_share),
+        help="periods throttled by the CPU limit",
+    ),
+    Column(
+        "psi",
+        "PSI",
+        "p",
+        4,
+        4,
+        _pressure,
+        lambda line: to_percent_text(_pressure(line)),
+        help="time stalled for CPU, memory or I/O, the worst",
+    ),
+    Column(
+        "rx",
+        "NET↓",
+        "r",
+        BYTES_WIDTH,
+        2,
+        lambda line: line.usage.rx_bytes_per_second,
+        lambda line: to_bytes_text(line.usage.rx_bytes_per_second),
+        help="received, bytes a second",
+    ),
+    Column(
+        "tx",
+        "NET↑",
+        "x",
+        BYTES_WIDTH,
+        2,
+        lambda line: line.usage.tx_bytes_per_second,
+        lambda line: to_bytes_text(line.usage.tx_bytes_per_second),
+        help="sent, bytes a second",
+    ),
+    Column(
+        "read",
+        "READ",
+        "d",
+        BYTES_WIDTH,
+        5,
+        lambda line: line.usage.read_bytes_per_second,
+        lambda line: to_bytes_text(line.usage.read_bytes_per_second),
+        help="read from disks, bytes a second",
+    ),
+    Column(
+        "write",
+        "WRITE",
+        "w",
+        BYTES_WIDTH,
+        5,
+        lambda line: line.usage.write_bytes_per_second,
+        lambda line: to_bytes_text(line.usage.write_bytes_per_second),
+        help="written to disks, bytes a second",
+    ),
+    Column(
+        "pids",
+        "PIDS",
+        "i",
+        5,
+        6,
+        lambda line: line.usage.pids,
+        lambda line: to_count_text(line.usage.pids),
+        help="processes and threads",
+    ),
+    Column(
+        "age",
+        "AGE",
+        "a",
+        4,
+        4,
+        lambda line: line.age_s,
+        lambda line: to_age_text(line.age_s),
+        help="time since the start, or since the end",
+    ),
+)
+
+BY_NAME = {column.name: column for column in COLUMNS}
+DEFAULT_SORT = "finding"
+ASCENDING = frozenset({"name", "state"})
+"""Sorted from the smallest on, unless reversed; all others show the greatest first."""

@@ -1,0 +1,48 @@
+"""The errors that topcon raises on purpose.
+
+::
+
+    TopconError
+      UsageError           what the user wrote cannot be done as written; exit status 64
+      HostUnreadable       nothing of this host can be read, or an address cannot be served; exit status 69
+      ParseError           a file is not in its documented form
+      SourceUnavailable    a whole source cannot be reached now
+      ActionFailed         a runtime, or topcon itself, refused to act
+
+Messages say what, where and why in one line, without a capital or a full stop.
+"""
+
+
+class TopconError(Exception):
+    """Anything that topcon itself reports."""
+
+
+class UsageError(TopconError):
+    """An option, a configuration value or an argument that cannot be used."""
+
+
+class HostUnreadable(TopconError):
+    """A command cannot begin here; the message holds the remedy."""
+
+
+class ParseError(TopconError):
+    """A file that is not in the documented form."""
+
+    def __init__(self, path: str, line: str) -> None:
+        """Name the file and the line in it that was not understood."""
+        super().__init__(f"{path}: cannot understand {line[:80]!r}")
+        self.path = path
+        self.line = line
+
+
+class SourceUnavailable(TopconError):
+    """A runtime that does not answer or refuses us."""
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        """Say what happened, and the one command that would mend it, where there is one."""
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class ActionFailed(TopconError):
+    """An action that was not done; the runtime's own words where it gave any."""

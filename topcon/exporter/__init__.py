@@ -1,0 +1,1 @@
+"""The Prometheus endpoint. A scrape reads no kernel file: it formats the newest snapshot."""

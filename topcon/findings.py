@@ -1,0 +1,254 @@
+"""What is wrong: a table of pure rules over a snapshot, worst first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topcon.model.join import SILENT_AFTER_S
+from topcon.model.sample import Health, Source, State
+from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severity, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OOM_WARNING_S = 600.0
+RESTART_LOOP_STARTS = 3
+KERNEL_LEAD_S = 5.0
+"""A container that started less than this ago may not be in its runtime's list yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Above which share something is a warning, and critical."""
+
+    warning: float
+    critical: float
+
+    def severity(self, share: float | None) -> Severity | None:
+        """Judge a share; None if it is unknown or fine."""
+        if share is None or share <= self.warning:
+            return None
+        return Severity.CRITICAL if share > self.critical else Severity.WARNING
+
+
+CPU_THROTTLED = Threshold(0.10, 0.50)
+MEMORY_NEAR_LIMIT = Threshold(0.90, 0.97)
+STALLED = 0.20
+PIDS_NEAR_LIMIT = 0.90
+
+
+def assess(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Return all findings of a snapshot, worst first, then by code and target."""
+    found = [
+        finding
+        for container in snapshot.containers.values()
+        for rule in CONTAINER_RULES
+        if (finding := rule(snapshot, container)) is not None
+    ]
+    found += _silent_runtimes(snapshot)
+    return tuple(sorted(found, key=lambda finding: (-finding.severity, finding.code, finding.target)))
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
+def cpu_throttled(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Held back by its CPU limit in a good part of its periods."""
+    del snapshot
+    share, limit = container.usage.throttled_share, container.usage.cpu_limit_cores
+    severity = CPU_THROTTLED.severity(share)
+    if severity is None or share is None or limit is None:
+        return None
+    return Finding(
+        "cpu-throttled",
+        severity,
+        container.key,
+        f"throttled in {_percent(share)} of its periods by a limit of {limit:.3g} CPUs",
+        "raise its CPU limit, or give it less to do",
+    )
+
+
+def memory_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Its working set is close to its limit."""
+    del snapshot
+    share = container.usage.memory_limit_share
+    severity = MEMORY_NEAR_LIMIT.severity(share)
+    if severity is None or share is None:
+        return None
+    return Finding(
+        "memory-near-limit",
+        severity,
+        container.key,
+        f"working set at {_percent(share)} of its memory limit",
+        "raise its memory limit before it is killed, or find what grows in it",
+    )
+
+
+def oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """The kernel killed a process in it for memory."""
+    seen_ns, now_ns = container.oom_seen_ns, snapshot.sample.monotonic_ns
+    finished_ns = container.info.finished_ns
+    if seen_ns is not None and (now_ns - seen_ns) / 1e9 <= OOM_WARNING_S:
+        age_s = (now_ns - seen_ns) / 1e9
+    elif container.info.oom_killed and finished_ns is not None:
+        age_s = max((snapshot.sample.wall_ns - finished_ns) / 1e9, 0.0)
+    else:
+        return None
+    if age_s > OOM_WARNING_S:
+        return None
+    is_new = age_s <= (snapshot.interval_s or 0.0)
+    when = "just now" if is_new else f"{age_s:.0f} s ago"
+    return Finding(
+        "oom-killed",
+        Severity.CRITICAL if is_new else Severity.WARNING,
+        container.key,
+        f"a process of it was killed for memory {when}",
+        "raise its memory limit, or find what grows in it",
+    )
+
+
+def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[..., Finding | None]:
+    def rule(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+        del snapshot
+        pressure = container.usage.pressure
+        line: PressureShare | None = getattr(pressure, name) if pressure else None
+        if line is None:
+            return None
+        if line.full is not None and line.full > STALLED:
+            summary = f"all its tasks waited for {waits_for} {_percent(line.full)} of the time"
+            return Finding(code, Severity.CRITICAL, container.key, summary, advice)
+        if line.some is not None and line.some > STALLED:
+            summary = f"some of its tasks waited for {waits_for} {_percent(line.some)} of the time"
+            return Finding(code, Severity.WARNING, container.key, summary, advice)
+        return None
+
+    rule.__doc__ = f"Its tasks wait for {waits_for}."
+    return rule
+
+
+def restart_loop(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Started again and again."""
+    del snapshot
+    starts = len(container.starts_ns)
+    if starts < RESTART_LOOP_STARTS:
+        return None
+    code = container.info.exit_code
+    last = f", last exit {code}" if code is not None else ""
+    return Finding(
+        "restart-loop",
+        Severity.CRITICAL,
+        container.key,
+        f"started {starts} times in 5 minutes{last}",
+        "read the end of its log: something ends it soon after its start",
+    )
+
+
+def unhealthy(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Its own health check fails."""
+    del snapshot
+    if container.info.health is not Health.UNHEALTHY or not container.info.state.is_live:
+        return None
+    return Finding(
+        "unhealthy", Severity.CRITICAL, container.key, "its health check fails", "run the check in it by hand"
+    )
+
+
+def pids_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Soon it cannot fork."""
+    del snapshot
+    pids, limit = container.usage.pids, container.usage.pids_limit
+    if pids is None or not limit or pids / limit <= PIDS_NEAR_LIMIT:
+        return None
+    return Finding(
+        "pids-near-limit",
+        Severity.WARNING,
+        container.key,
+        f"{pids} of {limit} tasks",
+        "find what forks in it, or raise its limit of pids",
+    )
+
+
+def shares_host(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """Not isolated from the host."""
+    del snapshot
+    shared = [name for name in ("pid", "ipc", "mnt", "net") if name in container.shared_with_host]
+    if not shared:
+        return None
+    return Finding(
+        "shares-host",
+        Severity.INFO,
+        container.key,
+        f"lives in the host's {', '.join(shared)} namespace{'s' if len(shared) > 1 else ''}",
+        "give it its own, unless it is meant to act on the host",
+    )
+
+
+def no_memory_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """On a host short of memory, one container can take all of it."""
+    pressure = snapshot.host.pressure.memory if snapshot.host.pressure else None
+    if pressure is None or pressure.some is None or pressure.some <= STALLED:
+        return None
+    memory = container.cgroup.memory if container.cgroup else None
+    if memory is None or memory.current is None or memory.max is not None:
+        return None
+    return Finding(
+        "no-memory-limit",
+        Severity.INFO,
+        container.key,
+        "has no memory limit while the host is short of memory",
+        "give it a memory limit",
+    )
+
+
+def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+    """It runs, and the runtime that made it does not list it."""
+    runtime = next((each for each in snapshot.sample.runtimes if each.name == container.info.runtime), None)
+    is_known = container.info.source is not Source.CGROUP
+    if is_known or runtime is None or not runtime.up or not runtime.is_listed:
+        return None
+    process = container.process
+    if process is None or container.info.state not in {State.RUNNING, State.PAUSED}:
+        return None
+    if snapshot.sample.wall_ns - process.started_ns < KERNEL_LEAD_S * 1e9:
+        return None
+    return Finding(
+        "unknown-to-runtime",
+        Severity.WARNING,
+        container.key,
+        f"runs, but {runtime.name} does not list it",
+        f"restart {runtime.name}, or end the container's processes by hand",
+    )
+
+
+def _silent_runtimes(snapshot: Snapshot) -> list[Finding]:
+    """Runtimes that do not answer while their containers run; one finding each."""
+    running = {container.info.runtime for container in snapshot.containers.values() if container.cgroup}
+    return [
+        Finding(
+            "runtime-silent",
+            Severity.CRITICAL,
+            f"runtime:{runtime.name}",
+            f"{runtime.name} has not answered for {runtime.silent_s:.0f} s",
+            f"systemctl status {runtime.name}; its containers go on running",
+        )
+        for runtime in snapshot.sample.runtimes
+        if runtime.silent_s > SILENT_AFTER_S and runtime.name in running
+    ]
+
+
+CONTAINER_RULES: tuple[Callable[[Snapshot, ContainerNode], Finding | None], ...] = (
+    cpu_throttled,
+    memory_near_limit,
+    oom_killed,
+    _stalled("cpu-starved", "cpu", "a CPU", "free CPUs of the host, or raise its limit or weight"),
+    _stalled("memory-stalled", "memory", "memory", "raise its memory limit, or free memory of the host"),
+    _stalled("io-stalled", "io", "a disk", "find who else uses the disk"),
+    restart_loop,
+    unhealthy,
+    pids_near_limit,
+    shares_host,
+    no_memory_limit,
+    unknown_to_runtime,
+)

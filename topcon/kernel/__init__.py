@@ -1,0 +1,1 @@
+"""Readers of the kernel's files. Each takes its root as an argument and knows nothing of containers' names."""

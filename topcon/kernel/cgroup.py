@@ -1,0 +1,534 @@
+"""Cgroups: which there are, and what their files say, on version 2, version 1 and hosts that mix them.
+
+Kernel documents: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from topcon.errors import ParseError
+from topcon.kernel.files import KeptFile
+from topcon.kernel.parse import parse_flat_keyed, parse_int, parse_int_or_max, parse_pressure
+from topcon.model.sample import (
+    CgroupEvents,
+    CgroupPath,
+    CgroupSample,
+    CpuMax,
+    CpuStat,
+    Device,
+    IoStat,
+    MemoryStat,
+    PidsStat,
+    Pressure,
+    PressureStat,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from topcon.kernel.files import Access
+    from topcon.kernel.mount import Hierarchies
+
+V2 = "v2"
+"""Stands for the version 2 hierarchy where a controller of version 1 could stand."""
+
+V1_UNLIMITED_BYTES = 1 << 62
+"""Version 1 writes "no limit" as the greatest multiple of the page size; nothing real is as large as this."""
+
+USER_HZ_USEC = 1_000_000 // os.sysconf("SC_CLK_TCK")
+LEAF_LINKS = 2
+"""``st_nlink`` of a directory without directories in it."""
+
+
+def parse_cpu_stat(raw: bytes, path: str) -> CpuStat:
+    """Parse version 2's ``cpu.stat``; the three keys of the bandwidth are there only with the cpu controller."""
+    values = parse_flat_keyed(raw, path)
+    try:
+        usage = values[b"usage_usec"]
+    except KeyError:
+        raise ParseError(path, raw.decode(errors="replace")) from None
+    return CpuStat(
+        usage,
+        values.get(b"user_usec"),
+        values.get(b"system_usec"),
+        values.get(b"nr_periods"),
+        values.get(b"nr_throttled"),
+        values.get(b"throttled_usec"),
+    )
+
+
+def parse_cpu_max(raw: bytes, path: str) -> CpuMax:
+    """Parse ``cpu.max``: ``50000 100000`` or ``max 100000``, microseconds."""
+    try:
+        quota, period = raw.split()
+        return CpuMax(None if quota == b"max" else int(quota), int(period))
+    except ValueError:
+        raise ParseError(path, raw.decode(errors="replace")) from None
+
+
+def parse_io_stat(raw: bytes, path: str) -> dict[Device, IoStat]:
+    """Parse ``io.stat``. A device's line may have no fields at all, and later kernels add some.
+
+    ::
+
+        8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0
+    """
+    devices = {}
+    for line in raw.splitlines():
+        name, *pairs = line.split()
+        try:
+            major, minor = map(int, name.split(b":"))
+            values = dict(pair.split(b"=") for pair in pairs)
+            if b"rbytes" in values:
+                devices[major, minor] = IoStat(*(int(values[key]) for key in _IO_KEYS))
+        except (KeyError, ValueError):
+            raise ParseError(path, line.decode(errors="replace")) from None
+    return devices
+
+
+_IO_KEYS = (b"rbytes", b"wbytes", b"rios", b"wios")
+
+
+def parse_blkio(raw: bytes, path: str) -> dict[Device, tuple[int, int]]:
+    """Parse version 1's ``blkio.throttle.*``: reads and writes by device; the totals are left out.
+
+    ::
+
+        8:0 Read 4096
+        8:0 Write 0
+        Total 4096
+    """
+    reads: dict[Device, int] = {}
+    writes: dict[Device, int] = {}
+    for line in raw.splitlines():
+        words = line.split()
+        try:
+            if words[0] == b"Total":
+                continue
+            major, minor = map(int, words[0].split(b":"))
+            if words[1] in {b"Read", b"Write"}:
+                (reads if words[1] == b"Read" else writes)[major, minor] = int(words[2])
+        except (IndexError, ValueError):
+            raise ParseError(path, line.decode(errors="replace")) from None
+    return {device: (reads.get(device, 0), writes.get(device, 0)) for device in reads.keys() | writes.keys()}
+
+
+class KeyedLines:
+    """Picks some keys out of a long file of ``KEY VALUE`` lines, by the line they were on the last time.
+
+    ``memory.stat`` has about 60 keys, of which few are wanted. Their order does not change while a kernel runs, but it
+    is not promised, so each key is checked. A third of the time that a dict of all takes.
+    """
+
+    def __init__(self, *keys: bytes) -> None:
+        """Pick ``keys``, in this order."""
+        self._keys = keys
+        self._lines: list[int | None] = []
+        self._line_count = 0
+
+    def __call__(self, raw: bytes, path: str) -> tuple[int | None, ...]:
+        """Return the values in the order of the keys; None for a key that this kernel does not have."""
+        lines = raw.split(b"\n")
+        try:
+            values = self._pick(lines) if len(lines) == self._line_count else None
+            if values is None:
+                self._line_count = len(lines)
+                index = {line.partition(b" ")[0]: at for at, line in enumerate(lines)}
+                self._lines = [index.get(key) for key in self._keys]
+                values = self._pick(lines)
+        except ValueError:
+            raise ParseError(path, raw.decode(errors="replace")) from None
+        return values if values is not None else (None,) * len(self._keys)
+
+    def _pick(self, lines: list[bytes]) -> tuple[int | None, ...] | None:
+        values: list[int | None] = []
+        for key, at in zip(self._keys, self._lines, strict=True):
+            if at is None:
+                values.append(None)
+                continue
+            found, _, value = lines[at].partition(b" ")
+            if found != key:
+                return None
+            values.append(int(value))
+        return tuple(values)
+
+
+def _v1_limit(raw: bytes, path: str) -> int | None:
+    limit = parse_int(raw, path)
+    return None if limit >= V1_UNLIMITED_BYTES else limit
+
+
+def _cgroup_events(raw: bytes, path: str) -> CgroupEvents:
+    values = parse_flat_keyed(raw, path)
+    populated, frozen = values.get(b"populated"), values.get(b"frozen")
+    return CgroupEvents(
+        populated=None if populated is None else populated > 0, frozen=None if frozen is None else frozen > 0
+    )
+
+
+def _v1_is_frozen(raw: bytes, path: str) -> bool:
+    del path
+    return raw.strip() == b"FROZEN"
+
+
+def _v1_cpu(
+    stat: CpuStat | None,
+    usage_ns: int | None,
+    ticks: Mapping[bytes, int] | None,
+    bandwidth: Mapping[bytes, int] | None,
+) -> CpuStat | None:
+    """Usage of version 2 where a hybrid host has the cgroup there; the bandwidth is version 1's alone."""
+    if stat is None and usage_ns is not None:
+        user, system = (ticks.get(b"user"), ticks.get(b"system")) if ticks else (None, None)
+        stat = CpuStat(
+            usage_ns // 1000,
+            None if user is None else user * USER_HZ_USEC,
+            None if system is None else system * USER_HZ_USEC,
+        )
+    if stat is None or bandwidth is None:
+        return stat
+    throttled_ns = bandwidth.get(b"throttled_time")
+    return CpuStat(
+        stat.usage_usec,
+        stat.user_usec,
+        stat.system_usec,
+        bandwidth.get(b"nr_periods"),
+        bandwidth.get(b"nr_throttled"),
+        None if throttled_ns is None else throttled_ns // 1000,
+    )
+
+
+def _v1_cpu_max(quota_usec: int | None, period_usec: int | None) -> CpuMax | None:
+    if quota_usec is None or period_usec is None:
+        return None
+    return CpuMax(None if quota_usec < 0 else quota_usec, period_usec)
+
+
+def _memory(
+    current: int | None,
+    limit: int | None,
+    peak: int | None,
+    swap_current: int | None,
+    stat: tuple[int | None, ...] | None,
+    events: Mapping[bytes, int] | None,
+    local: Mapping[bytes, int] | None,
+) -> MemoryStat:
+    anon, file, inactive_file = stat or (None, None, None)
+    return MemoryStat(
+        current=current,
+        max=limit,
+        peak=peak,
+        swap_current=swap_current,
+        anon=anon,
+        file=file,
+        inactive_file=inactive_file,
+        oom_kill=events.get(b"oom_kill") if events else None,
+        oom_kill_local=local.get(b"oom_kill") if local else None,
+    )
+
+
+def _v1_memory(
+    current: int | None,
+    limit: int | None,
+    peak: int | None,
+    stat: tuple[int | None, ...] | None,
+    oom_control: Mapping[bytes, int] | None,
+) -> MemoryStat:
+    *main, swap = stat or (None, None, None, None)
+    return _memory(current, limit, peak, swap, tuple(main), oom_control, oom_control)
+
+
+def _v1_io(
+    amounts: Mapping[Device, tuple[int, int]] | None, counts: Mapping[Device, tuple[int, int]] | None
+) -> dict[Device, IoStat] | None:
+    if amounts is None:
+        return None
+    return {device: IoStat(*sizes, *(counts or {}).get(device, (0, 0))) for device, sizes in amounts.items()}
+
+
+def _pids(current: int | None, limit: int | None) -> PidsStat | None:
+    return None if current is None else PidsStat(current, limit)
+
+
+def _pressure(cpu: Pressure | None, memory: Pressure | None, io: Pressure | None) -> PressureStat:
+    return PressureStat(cpu, memory, io)
+
+
+def _v1_events(events: CgroupEvents | None, frozen: bool | None) -> CgroupEvents:  # noqa: FBT001  the second file
+    return CgroupEvents(events.populated if events else None, frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A file that a section is read from; the first of ``names`` that is there."""
+
+    hierarchy: str
+    name: str
+    parse: Callable[[bytes, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A field of `CgroupSample`, and how it is built from files. All of them absent: the field is None."""
+
+    field: str
+    parts: tuple[_Part, ...]
+    build: Callable[..., Any] | None = None
+    """None where one file's value is the field."""
+
+
+_V2_SECTIONS = (
+    _Section("cpu", (_Part(V2, "cpu.stat", parse_cpu_stat),)),
+    _Section("cpu_max", (_Part(V2, "cpu.max", parse_cpu_max),)),
+    _Section(
+        "memory",
+        (
+            _Part(V2, "memory.current", parse_int),
+            _Part(V2, "memory.max", parse_int_or_max),
+            _Part(V2, "memory.peak", parse_int),
+            _Part(V2, "memory.swap.current", parse_int),
+            _Part(V2, "memory.stat", KeyedLines(b"anon", b"file", b"inactive_file")),
+            _Part(V2, "memory.events", parse_flat_keyed),
+            _Part(V2, "memory.events.local", parse_flat_keyed),
+        ),
+        _memory,
+    ),
+    _Section("io", (_Part(V2, "io.stat", parse_io_stat),)),
+    _Section("pids", (_Part(V2, "pids.current", parse_int), _Part(V2, "pids.max", parse_int_or_max)), _pids),
+    _Section(
+        "pressure",
+        tuple(_Part(V2, f"{name}.pressure", parse_pressure) for name in ("cpu", "memory", "io")),
+        _pressure,
+    ),
+    _Section("events", (_Part(V2, "cgroup.events", _cgroup_events),)),
+)
+
+_V1_SECTIONS: Mapping[str, _Section] = {
+    "cpu": _Section(
+        "cpu",
+        (
+            _Part(V2, "cpu.stat", parse_cpu_stat),
+            _Part("cpuacct", "cpuacct.usage", parse_int),
+            _Part("cpuacct", "cpuacct.stat", parse_flat_keyed),
+            _Part("cpu", "cpu.stat", parse_flat_keyed),
+        ),
+        _v1_cpu,
+    ),
+    "cpu_max": _Section(
+        "cpu_max",
+        (_Part("cpu", "cpu.cfs_quota_us", parse_int), _Part("cpu", "cpu.cfs_period_us", parse_int)),
+        _v1_cpu_max,
+    ),
+    "memory": _Section(
+        "memory",
+        (
+            _Part("memory", "memory.usage_in_bytes", parse_int),
+            _Part("memory", "memory.limit_in_bytes", _v1_limit),
+            _Part("memory", "memory.max_usage_in_bytes", parse_int),
+            _Part(
+                "memory",
+                "memory.stat",
+                KeyedLines(b"total_rss", b"total_cache", b"total_inactive_file", b"total_swap"),
+            ),
+            _Part("memory", "memory.oom_control", parse_flat_keyed),
+        ),
+        _v1_memory,
+    ),
+    "io": _Section(
+        "io",
+        (
+            _Part("blkio", "blkio.throttle.io_service_bytes_recursive", parse_blkio),
+            _Part("blkio", "blkio.throttle.io_serviced_recursive", parse_blkio),
+        ),
+        _v1_io,
+    ),
+    "pids": _Section(
+        "pids", (_Part("pids", "pids.current", parse_int), _Part("pids", "pids.max", parse_int_or_max)), _pids
+    ),
+    "events": _Section(
+        "events",
+        (_Part(V2, "cgroup.events", _cgroup_events), _Part("freezer", "freezer.state", _v1_is_frozen)),
+        _v1_events,
+    ),
+}
+
+_V1_CONTROLLERS_OF: Mapping[str, tuple[str, ...]] = {
+    "cpu": ("cpu", "cpuacct"),
+    "cpu_max": ("cpu",),
+    "memory": ("memory",),
+    "io": ("blkio",),
+    "pids": ("pids",),
+    "events": ("freezer",),
+}
+"""Where version 1 has one of these controllers mounted, a section is read there."""
+
+
+def _sections(hierarchies: Hierarchies) -> tuple[_Section, ...]:
+    return tuple(
+        _V1_SECTIONS[section.field]
+        if any(name in hierarchies.v1 for name in _V1_CONTROLLERS_OF.get(section.field, ()))
+        else section
+        for section in _V2_SECTIONS
+    )
+
+
+class _OpenSection:
+    """A section of one cgroup: its kept files, their last values and what was built of them."""
+
+    __slots__ = ("_build", "_files", "_values", "field", "value")
+
+    def __init__(self, section: _Section, files: Sequence[KeptFile[Any] | None]) -> None:
+        self.field = section.field
+        self.value: Any = None
+        self._build = section.build
+        self._files = files
+        self._values: list[Any] = [None] * len(files)
+
+    def read(self) -> bool:
+        """Bring ``value`` up to date; return whether it is another object now."""
+        before = self.value
+        if self._build is None:
+            self.value = self._files[0].read() if self._files[0] else None
+            return self.value is not before
+        values = [file.read() if file else None for file in self._files]
+        if all(new is old for new, old in zip(values, self._values, strict=True)):
+            return False
+        self._values = values
+        self.value = None if all(value is None for value in values) else self._build(*values)
+        return True
+
+    def close(self) -> None:
+        for file in self._files:
+            if file:
+                file.close()
+
+
+class CgroupReader:
+    """One cgroup, its files kept open."""
+
+    def __init__(
+        self,
+        path: CgroupPath,
+        inode: int,
+        hierarchies: Hierarchies,
+        access: Access,
+    ) -> None:
+        """Read the cgroup ``path`` in each of the hierarchies; nothing is opened yet."""
+        directories = dict(hierarchies.v1)
+        if hierarchies.v2 is not None:
+            directories[V2] = hierarchies.v2
+
+        def kept(part: _Part) -> KeptFile[Any] | None:
+            directory = directories.get(part.hierarchy)
+            if directory is None:
+                return None
+            return KeptFile(f"{directory}{path.rstrip('/')}/{part.name}", part.parse, access)
+
+        self.malformed: ParseError | None = None
+        self._sections = [
+            _OpenSection(section, [kept(part) for part in section.parts]) for section in _sections(hierarchies)
+        ]
+        self._sample = CgroupSample(path, inode)
+
+    @property
+    def inode(self) -> int:
+        """The inode of the cgroup that this is for."""
+        return self._sample.inode
+
+    def read(self) -> CgroupSample:
+        """Read all files; the same object as the last time if no byte changed.
+
+        A file in a form that is not the documented one leaves its section None and is told by ``malformed``.
+        """
+        changed = False
+        self.malformed = None
+        for section in self._sections:
+            try:
+                changed |= section.read()
+            except ParseError as error:
+                self.malformed = error
+                changed |= section.value is not None
+                section.value = None
+        if changed:
+            sections = {section.field: section.value for section in self._sections}
+            self._sample = CgroupSample(self._sample.path, self._sample.inode, **sections)
+        return self._sample
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        for section in self._sections:
+            section.close()
+
+
+class CgroupFs:
+    """The cgroups of a host."""
+
+    def __init__(self, hierarchies: Hierarchies, access: Access) -> None:
+        """Read from ``hierarchies``, keeping files open as far as ``access`` allows."""
+        self.hierarchies = hierarchies
+        self._access = access
+        self._readers: dict[CgroupPath, CgroupReader] = {}
+
+    def walk(self) -> dict[CgroupPath, int]:
+        """Find all cgroups: path to inode, the root among them.
+
+        A directory's link count says whether it has children, so the many leaves cost one ``stat`` each.
+        """
+        found: dict[CgroupPath, int] = {}
+        for directory in self.hierarchies.walked:
+            self._walk(directory, "", found)
+        return found
+
+    def _walk(self, directory: str, path: str, found: dict[CgroupPath, int]) -> None:
+        try:
+            stat = os.stat(directory)  # noqa: PTH116  the walk is the hot path
+            found.setdefault(CgroupPath(path or "/"), stat.st_ino)
+            # Some file systems that fixtures live on count no links at all: 1.
+            if stat.st_nlink == LEAF_LINKS:
+                return
+            with os.scandir(directory) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            self._access.note(error, directory)
+            return
+        for name in names:
+            self._walk(f"{directory}/{name}", f"{path}/{name}", found)
+
+    def read(self, wanted: Mapping[CgroupPath, int]) -> tuple[dict[CgroupPath, CgroupSample], ParseError | None]:
+        """Read the wanted cgroups, path to inode; return their samples and the first file not understood.
+
+        Readers of cgroups that are not wanted any more, or are others under an old path, are closed.
+        """
+        for path in [path for path, reader in self._readers.items() if wanted.get(path) != reader.inode]:
+            self._readers.pop(path).close()
+        samples = {}
+        malformed: ParseError | None = None
+        for path, inode in wanted.items():
+            reader = self._readers.get(path)
+            if reader is None:
+                reader = self._readers[path] = CgroupReader(path, inode, self.hierarchies, self._access)
+            samples[path] = reader.read()
+            malformed = malformed or reader.malformed
+        return samples, malformed
+
+    def processes(self, path: CgroupPath) -> list[int]:
+        """Return the pids in one cgroup, its descendants' left out; as many as the kernel hands out in one go."""
+        for directory in self.hierarchies.walked:
+            if raw := self._access.read(f"{directory}{path}/cgroup.procs"):
+                return [pid for pid in map(int, raw.split()) if pid > 0]
+        return []
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+
+def subtree(path: CgroupPath, cgroups: Iterable[CgroupPath]) -> list[CgroupPath]:
+    """Return the cgroups below ``path``, the nearest first."""
+    below = f"{path}/"
+    return sorted(cgroup for cgroup in cgroups if cgroup.startswith(below))

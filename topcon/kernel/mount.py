@@ -1,0 +1,122 @@
+"""Where the cgroup hierarchies are mounted, and so which version the host runs (proc_pid_mountinfo(5))."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topcon.errors import ParseError
+from topcon.kernel.files import read_small
+from topcon.model.sample import CgroupMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CGROUP_ROOT = "/sys/fs/cgroup"
+V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "freezer")
+"""The controllers of version 1 that topcon reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of mountinfo."""
+
+    root: str
+    """The directory of the file system that is its root: ``/`` unless only a part is mounted."""
+    point: str
+    fstype: str
+    options: frozenset[str]
+    """The super block's options; for cgroup v1 they name the controllers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchies:
+    """The mounted cgroup hierarchies, as directories that can be read from here."""
+
+    v2: str | None
+    v1: Mapping[str, str]
+    """Controller to directory; a controller that version 2 has is not in it."""
+    is_partial: bool
+    """Whether only a subtree is visible, as from within a container."""
+
+    @property
+    def mode(self) -> CgroupMode | None:
+        """Which version the host runs; None if no hierarchy is mounted."""
+        if self.v2 is not None:
+            return CgroupMode.HYBRID if self.v1 else CgroupMode.V2
+        return CgroupMode.V1 if self.v1 else None
+
+    @property
+    def walked(self) -> tuple[str, ...]:
+        """The hierarchies to look for cgroups in: version 2, and one of version 1's.
+
+        A runtime makes a container's directory in all that it uses, but old ones leave version 2's out.
+        """
+        v1 = next((self.v1[name] for name in ("memory", "pids", "cpuacct", "cpu", "blkio") if name in self.v1), None)
+        return tuple(directory for directory in (self.v2, v1) if directory is not None)
+
+
+def parse_mountinfo(raw: bytes, path: str) -> list[Mount]:
+    r"""Parse mountinfo; octal escapes such as ``\040`` are resolved.
+
+    ::
+
+        32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
+    """
+    mounts = []
+    for line in raw.decode(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        try:
+            _, _, _, root, point, *_ = before.split(" ")
+            fstype, _, options = after.split(" ", 2)
+        except ValueError:
+            raise ParseError(path, line) from None
+        mounts.append(Mount(_unescape(root), _unescape(point), fstype, frozenset(options.split(","))))
+    return mounts
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
+    """Find the hierarchies in ``PROC_ROOT/self/mountinfo``.
+
+    Mounts at or below ``cgroup_root`` are taken as they stand. Where there are none, mountinfo is another mount
+    namespace's (the host's, seen from a container): its ``/sys/fs/cgroup`` is then read at ``cgroup_root``.
+
+    Raises:
+        ParseError: mountinfo is not in the documented form.
+    """
+    path = f"{proc_root}/self/mountinfo"
+    mounts = [mount for mount in parse_mountinfo(read_small(path) or b"", path) if mount.fstype in _FSTYPES]
+    here = [(mount, mount.point) for mount in mounts if _is_below(mount.point, cgroup_root)]
+    if not here:
+        here = [
+            (mount, cgroup_root + mount.point.removeprefix(CGROUP_ROOT))
+            for mount in mounts
+            if _is_below(mount.point, CGROUP_ROOT)
+        ]
+    if not here and cgroup_root == CGROUP_ROOT:
+        here = [(mount, mount.point) for mount in mounts]
+    v2 = next(((mount, point) for mount, point in here if mount.fstype == "cgroup2"), None)
+    v1 = {
+        name: (mount, point)
+        for mount, point in reversed(here)
+        if mount.fstype == "cgroup"
+        for name in V1_CONTROLLERS
+        if name in mount.options
+    }
+    return Hierarchies(
+        v2=v2[1] if v2 else None,
+        v1={name: v1[name][1] for name in V1_CONTROLLERS if name in v1},
+        is_partial=any(mount.root != "/" for mount, _ in [*v1.values(), *([v2] if v2 else [])]),
+    )
+
+
+_FSTYPES = frozenset({"cgroup", "cgroup2"})
+
+
+def _is_below(point: str, directory: str) -> bool:
+    return point == directory or point.startswith(directory.rstrip("/") + "/")

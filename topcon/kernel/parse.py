@@ -1,0 +1,49 @@
+"""The forms that the kernel writes its small files in (cgroup-v2, "Interface File Formats")."""
+
+from __future__ import annotations
+
+from topcon.errors import ParseError
+from topcon.model.sample import Pressure, PressureLine
+
+
+def parse_flat_keyed(raw: bytes, path: str) -> dict[bytes, int]:
+    """Parse ``KEY VALUE`` lines, such as ``usage_usec 9648698``. Later kernels add keys."""
+    words = raw.split()
+    try:
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    except ValueError:
+        raise ParseError(path, raw.decode(errors="replace")) from None
+
+
+def parse_int(raw: bytes, path: str) -> int:
+    """Parse a file that holds one number, such as ``pids.current``."""
+    try:
+        return int(raw)
+    except ValueError:
+        raise ParseError(path, raw.decode(errors="replace")) from None
+
+
+def parse_int_or_max(raw: bytes, path: str) -> int | None:
+    """Parse a limit: a number, or ``max`` for none."""
+    return None if raw.strip() == b"max" else parse_int(raw, path)
+
+
+def parse_pressure(raw: bytes, path: str) -> Pressure | None:
+    """Parse a ``*.pressure`` file; None if it has no ``some`` line.
+
+    ::
+
+        some avg10=3.76 avg60=2.01 avg300=0.50 total=5628620
+        full avg10=0.00 avg60=0.00 avg300=0.00 total=0
+    """
+    lines: dict[bytes, PressureLine] = {}
+    for line in raw.splitlines():
+        words = line.split()
+        try:
+            lines[words[0]] = PressureLine(
+                float(words[1][6:]), float(words[2][6:]), float(words[3][7:]), int(words[4][6:])
+            )
+        except (IndexError, ValueError):
+            raise ParseError(path, line.decode(errors="replace")) from None
+    some = lines.get(b"some")
+    return Pressure(some, lines.get(b"full")) if some else None

@@ -1,0 +1,386 @@
+"""What was read at one moment: frozen, cumulative, under the kernel's own names.
+
+Kernel document: https://docs.kernel.org/admin-guide/cgroup-v2.html
+A field that is None was not there to read: the controller is off, the file is unreadable, or the thing is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CgroupPath = NewType("CgroupPath", str)
+"""A cgroup's path below the root of its hierarchy, ``/`` for the root."""
+
+ContainerId = NewType("ContainerId", str)
+"""The full id that the runtime gave."""
+
+ContainerKey = NewType("ContainerKey", str)
+"""``runtime:full-id``, or ``none:CGROUP-INODE`` where no runtime is known."""
+
+NsInode = NewType("NsInode", int)
+"""The number in ``/proc/PID/ns/net`` and its siblings; reused after the namespace is gone."""
+
+NetnsKey = NewType("NetnsKey", int)
+"""One per network namespace: the inode of its ``/proc/PID/net/dev``, which needs no privilege to look at."""
+
+Device = tuple[int, int]
+"""A block device: major, minor."""
+
+
+class CgroupMode(StrEnum):
+    """How the host mounts its cgroups, as ``/proc/self/mountinfo`` tells."""
+
+    V2 = "v2"
+    HYBRID = "hybrid"
+    V1 = "v1"
+
+
+class State(StrEnum):
+    """What a container is doing, in Docker's words."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    CREATED = "created"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has processes."""
+        return self in {State.RUNNING, State.PAUSED, State.UNKNOWN}
+
+
+class Health(StrEnum):
+    """What the container's own health check says."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    STARTING = "starting"
+
+
+class Source(StrEnum):
+    """Where a container's name was found."""
+
+    API = "api"
+    BUNDLE = "bundle"
+    CGROUP = "cgroup"
+    NAMESPACE = "namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class CpuStat:
+    """``cpu.stat`` (cgroup-v2, "CPU Interface Files"); microseconds and counts since the cgroup was made."""
+
+    usage_usec: int
+    user_usec: int | None
+    system_usec: int | None
+    nr_periods: int | None = None
+    """Enforcement periods in which the cgroup wanted to run; None without the cpu controller."""
+    nr_throttled: int | None = None
+    """Periods in which it was throttled."""
+    throttled_usec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CpuMax:
+    """``cpu.max``: the bandwidth limit."""
+
+    quota_usec: int | None
+    """CPU time a period, microseconds; None for ``max``, no limit."""
+    period_usec: int
+
+    @property
+    def cores(self) -> float | None:
+        """The limit in CPUs; None for no limit."""
+        return None if self.quota_usec is None else self.quota_usec / self.period_usec
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStat:
+    """``memory.*`` (cgroup-v2, "Memory Interface Files"); bytes, but for the two counts of kills."""
+
+    current: int | None
+    """Memory charged to the cgroup, page cache included; None for the root cgroup, which has no such file."""
+    max: int | None = None
+    """Hard limit; None for the kernel's ``max``, no limit."""
+    peak: int | None = None
+    swap_current: int | None = None
+    anon: int | None = None
+    file: int | None = None
+    inactive_file: int | None = None
+    oom_kill: int | None = None
+    """Processes killed for memory in this cgroup and below."""
+    oom_kill_local: int | None = None
+    """The same, in this cgroup alone (``memory.events.local``)."""
+
+    @property
+    def working_set(self) -> int | None:
+        """``current - inactive_file``, not below 0: what kubelet, cAdvisor and ``docker stats`` show."""
+        if self.current is None or self.inactive_file is None:
+            return None
+        return max(self.current - self.inactive_file, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class IoStat:
+    """One device's line of ``io.stat``: bytes and operations since the cgroup was made."""
+
+    rbytes: int
+    wbytes: int
+    rios: int
+    wios: int
+
+
+@dataclass(frozen=True, slots=True)
+class PidsStat:
+    """``pids.current`` and ``pids.max``; tasks, so threads count."""
+
+    current: int
+    max: int | None
+    """None for the kernel's ``max``, no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PressureLine:
+    """One line of a ``*.pressure`` file (https://docs.kernel.org/accounting/psi.html)."""
+
+    avg10: float
+    """Share of the last 10 s that tasks were stalled, in percent as the kernel writes it."""
+    avg60: float
+    avg300: float
+    total_usec: int
+    """Stalled time in all, microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """A ``*.pressure`` file: some tasks stalled, all tasks stalled."""
+
+    some: PressureLine
+    full: PressureLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class PressureStat:
+    """The three pressures of a cgroup or of the host."""
+
+    cpu: Pressure | None
+    memory: Pressure | None
+    io: Pressure | None
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupEvents:
+    """``cgroup.events``; on version 1 the freezer's state, and whether there are processes."""
+
+    populated: bool | None
+    frozen: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupSample:
+    """One cgroup's counters. A None section: the controller is off, unreadable or gone."""
+
+    path: CgroupPath
+    inode: int
+    """The cgroup's id; with the path it is the identity, since a path can come back as another cgroup."""
+    cpu: CpuStat | None = None
+    cpu_max: CpuMax | None = None
+    memory: MemoryStat | None = None
+    io: Mapping[Device, IoStat] | None = None
+    pids: PidsStat | None = None
+    pressure: PressureStat | None = None
+    events: CgroupEvents | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceStat:
+    """One line of ``/proc/PID/net/dev``: counters since the interface was made."""
+
+    rx_bytes: int
+    rx_packets: int
+    rx_errs: int
+    rx_drop: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errs: int
+    tx_drop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The namespaces a process lives in (namespaces(7)); None where the reader may not look."""
+
+    net: NsInode | None = None
+    pid: NsInode | None = None
+    mnt: NsInode | None = None
+    ipc: NsInode | None = None
+    uts: NsInode | None = None
+    user: NsInode | None = None
+    cgroup: NsInode | None = None
+    time: NsInode | None = None
+
+
+NAMESPACE_KINDS = tuple(kind.name for kind in fields(Namespaces))
+"""As in ``/proc/PID/ns``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """A process, as far as a container needs it: its first one, or the host's."""
+
+    pid: int
+    start_ticks: int
+    """Field 22 of ``/proc/PID/stat``: with the pid it is the process's identity."""
+    comm: str
+    started_ns: int
+    """The same in nanoseconds since 1970, as exact as the kernel's clock tick."""
+    ns_pids: tuple[int, ...] = ()
+    """``NSpid``: its pid in each nested pid namespace, the reader's first."""
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    netns: NetnsKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContainer:
+    """A cgroup whose path says that it is a container's."""
+
+    path: CgroupPath
+    runtime: str | None
+    """None where the path fits more than one runtime."""
+    id: ContainerId
+    outer: CgroupPath | None = None
+    """The container that it is nested in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A published port."""
+
+    host_ip: str | None
+    host_port: int | None
+    container_port: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInfo:
+    """What a runtime says of one of its containers. Foreign text: escape it before showing it."""
+
+    id: ContainerId
+    runtime: str
+    name: str
+    source: Source
+    state: State
+    image: str | None = None
+    command: str | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ports: tuple[Port, ...] = ()
+    health: Health | None = None
+    exit_code: int | None = None
+    restarts: int | None = None
+    """Times the runtime has started it again by itself."""
+    restart_policy: str | None = None
+    """When the runtime would start it again: ``no``, ``always``, ``unless-stopped``, ``on-failure``."""
+    created_ns: int | None = None
+    started_ns: int | None = None
+    """When it was last started; with the id this is the identity that actions check."""
+    finished_ns: int | None = None
+    oom_killed: bool | None = None
+    grace_s: float | None = None
+    """Seconds the runtime waits after the stop signal; None where it has not said."""
+    stop_signal: str | None = None
+    joins_network_of: ContainerId | None = None
+    """The container whose network namespace it was told to join."""
+    host_namespaces: tuple[str, ...] = ()
+    """The host's namespaces that it was told to use."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSample:
+    """How a runtime's socket is doing."""
+
+    name: str
+    socket: str
+    up: bool
+    """Whether the last call was answered."""
+    is_listed: bool
+    """Whether its containers have been listed at least once."""
+    silent_s: float = 0.0
+    """Seconds since a call was made that is not answered yet."""
+    container_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What could not be read, as data."""
+
+    source: str
+    message: str
+    remedy: str | None = None
+    """The one command that would mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineIds:
+    """What tells this machine from another; empty where it cannot be read."""
+
+    machine_id: str = ""
+    """``/etc/machine-id``."""
+    system_uuid: str = ""
+    """The firmware's; only root may read it."""
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """The host's totals."""
+
+    name: str
+    kernel: str
+    cpus: int
+    uptime_s: float
+    cpu_busy_s: float
+    """CPU time spent on anything but idling, seconds since boot, all CPUs together."""
+    memory_total_bytes: int
+    memory_used_bytes: int
+    """Total less what the kernel calls available."""
+    swap_total_bytes: int = 0
+    swap_used_bytes: int = 0
+    load: tuple[float, float, float] | None = None
+    pressure: PressureStat | None = None
+    namespaces: Namespaces = field(default_factory=Namespaces)
+    """Those of process 1."""
+    netns: NetnsKey | None = None
+    machine: MachineIds = field(default_factory=MachineIds)
+    devices: Mapping[Device, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The names of the block devices, such as ``sda``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All that was read at one moment."""
+
+    wall_ns: int
+    """For people and files."""
+    monotonic_ns: int
+    """For rates."""
+    host: HostSample
+    mode: CgroupMode | None = None
+    """None where no cgroup hierarchy is mounted."""
+    cgroups: Mapping[CgroupPath, CgroupSample] = field(default_factory=dict)
+    found: Mapping[CgroupPath, FoundContainer] = field(default_factory=dict)
+    processes: Mapping[CgroupPath, ProcessSample] = field(default_factory=dict)
+    """The first process of each container."""
+    networks: Mapping[NetnsKey, Mapping[str, InterfaceStat]] = field(default_factory=dict)
+    containers: tuple[ContainerInfo, ...] = ()
+    runtimes: tuple[RuntimeSample, ...] = ()
+    problems: tuple[Problem, ...] = ()

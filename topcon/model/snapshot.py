@@ -1,0 +1,500 @@
+"""What a sample means beside the one before it: a frozen tree of pods and containers with rates.
+
+``derive`` is pure: the same samples in the same order give the same snapshots, live or replayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from topcon.model.join import Group, Member, PodKind, join, network_owner
+from topcon.model.rates import increase, per_second, share
+from topcon.model.sample import NAMESPACE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from topcon.model.sample import (
+        CgroupSample,
+        ContainerInfo,
+        ContainerKey,
+        CpuStat,
+        HostSample,
+        InterfaceStat,
+        NetnsKey,
+        Pressure,
+        PressureStat,
+        ProcessSample,
+        Sample,
+    )
+
+HISTORY = 60
+"""How many values a history keeps: a minute at the default interval."""
+
+STARTS_WINDOW_NS = 300 * 10**9
+SAME_START_NS = 10**9
+"""Two reports of a start that are closer than this are one start, told by the kernel and by the runtime."""
+
+History = tuple[float | None, ...]
+
+
+class Severity(IntEnum):
+    """How bad a finding is; a greater one is worse."""
+
+    INFO = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, or worth knowing."""
+
+    code: str
+    severity: Severity
+    target: str
+    """The key of the container, pod or runtime."""
+    summary: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class PressureShare:
+    """Shares of the last interval, from 0 to 1, in which some or all tasks were stalled."""
+
+    some: float | None
+    full: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PressureShares:
+    """The pressures of a cgroup, a pod or the host over the last interval."""
+
+    cpu: PressureShare | None = None
+    memory: PressureShare | None = None
+    io: PressureShare | None = None
+
+    @property
+    def worst_some(self) -> float | None:
+        """The greatest share in which some task waited for something; None where the kernel does not say."""
+        known = [line.some for line in (self.cpu, self.memory, self.io) if line and line.some is not None]
+        return max(known, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container or a pod uses: levels now, and rates over the last interval."""
+
+    cpu_cores: float | None = None
+    cpu_limit_cores: float | None = None
+    throttled_share: float | None = None
+    """Of the periods in which it wanted to run; None without a limit."""
+    memory_bytes: int | None = None
+    """Its working set."""
+    memory_limit_bytes: int | None = None
+    pressure: PressureShares | None = None
+    rx_bytes: int | None = None
+    """Counters of its network namespace without the loopback; None on the host's network."""
+    tx_bytes: int | None = None
+    rx_bytes_per_second: float | None = None
+    tx_bytes_per_second: float | None = None
+    read_bytes_per_second: float | None = None
+    write_bytes_per_second: float | None = None
+    pids: int | None = None
+    pids_limit: int | None = None
+    cpu_history: History = ()
+    """Cores in each of the last intervals, the newest last."""
+
+    @property
+    def cpu_limit_share(self) -> float | None:
+        """Cores used of the cores allowed."""
+        return _ratio(self.cpu_cores, self.cpu_limit_cores)
+
+    @property
+    def memory_limit_share(self) -> float | None:
+        """Working set of the bytes allowed."""
+        return _ratio(self.memory_bytes, self.memory_limit_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNode:
+    """A container in the tree."""
+
+    key: ContainerKey
+    info: ContainerInfo
+    usage: Usage
+    cgroup: CgroupSample | None = None
+    process: ProcessSample | None = None
+    outer: ContainerKey | None = None
+    """The container that it is nested in."""
+    is_network_owner: bool = False
+    """Whether the counters of its network namespace are shown as its own; one container of each namespace."""
+    shared_with_host: tuple[str, ...] = ()
+    started_ns: int | None = None
+    starts_ns: tuple[int, ...] = ()
+    """Its starts within the last five minutes, the newest last."""
+    oom_seen_ns: int | None = None
+    """When, on the monotonic clock, its count of OOM kills was last seen to grow."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as the runtime has it: foreign text."""
+        return self.info.name
+
+    @property
+    def netns(self) -> NetnsKey | None:
+        """Its network namespace."""
+        return self.process.netns if self.process else None
+
+
+@dataclass(frozen=True, slots=True)
+class PodNode:
+    """Containers that belong together; a container by itself is a pod of kind single."""
+
+    key: str
+    kind: PodKind
+    name: str
+    containers: tuple[ContainerNode, ...]
+    usage: Usage
+    started_ns: int | None = None
+    """When its first container was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostNode:
+    """The host's totals with their rates."""
+
+    sample: HostSample
+    cpu_cores: float | None
+    pressure: PressureShares | None
+    cpu_history: History = ()
+    """Share of all CPUs in each of the last intervals."""
+    memory_history: History = ()
+    """Share of the memory."""
+    cpu_pressure_history: History = ()
+    memory_pressure_history: History = ()
+    io_pressure_history: History = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The tree at one moment."""
+
+    sample: Sample
+    tick: int
+    """How many snapshots came before it."""
+    interval_s: float | None
+    """Seconds since the sample that the rates are measured from; None in the first snapshot."""
+    host: HostNode
+    pods: tuple[PodNode, ...]
+    containers: Mapping[ContainerKey, ContainerNode]
+    findings: tuple[Finding, ...] = ()
+
+
+def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
+    """Build the tree of a sample, with rates against the snapshot before it.
+
+    A counter that went back, or a cgroup that is another one under the same path, gives None for its rates.
+    """
+    elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
+    if elapsed_s is not None and elapsed_s <= 0:
+        previous, elapsed_s = None, None
+    step = _Step(previous, sample, elapsed_s or 0.0)
+    groups = join(sample)
+    owners = _network_owners(groups, sample.host.netns)
+    pods = tuple(_pod(step, group, owners) for group in groups)
+    return Snapshot(
+        sample=sample,
+        tick=previous.tick + 1 if previous else 0,
+        interval_s=elapsed_s,
+        host=_host(step),
+        pods=pods,
+        containers={container.key: container for pod in pods for container in pod.containers},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """From one sample to the next."""
+
+    previous: Snapshot | None
+    sample: Sample
+    elapsed_s: float
+
+    def cgroup_before(self, cgroup: CgroupSample) -> CgroupSample | None:
+        """The same cgroup a sample ago; None if it is a new one, even under an old path."""
+        before = self.previous.sample.cgroups.get(cgroup.path) if self.previous else None
+        return before if before is not None and before.inode == cgroup.inode else None
+
+    def node_before(self, key: ContainerKey) -> ContainerNode | None:
+        return self.previous.containers.get(key) if self.previous else None
+
+
+def _network_owners(groups: Iterable[Group], host_netns: NetnsKey | None) -> frozenset[ContainerKey]:
+    sharing: dict[NetnsKey, list[Member]] = {}
+    for group in groups:
+        for member in group.members:
+            if member.netns is not None and member.netns != host_netns:
+                sharing.setdefault(member.netns, []).append(member)
+    return frozenset(network_owner(members).key for members in sharing.values())
+
+
+def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
+    containers = tuple(_container(step, member, owners) for member in group.members)
+    starts = [container.started_ns for container in containers if container.started_ns is not None]
+    return PodNode(
+        key=f"{group.kind}:{group.id}",
+        kind=group.kind,
+        name=group.name,
+        containers=containers,
+        usage=containers[0].usage if len(containers) == 1 else _total(containers),
+        started_ns=min(starts, default=None),
+    )
+
+
+def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> ContainerNode:
+    before = step.node_before(member.key)
+    cgroup = step.sample.cgroups.get(member.found.path) if member.found else None
+    started_ns = member.info.started_ns
+    if started_ns is None and member.process is not None:
+        started_ns = member.process.started_ns
+    return ContainerNode(
+        key=member.key,
+        info=member.info,
+        usage=_usage(step, member, cgroup, before),
+        cgroup=cgroup,
+        process=member.process,
+        outer=member.outer,
+        is_network_owner=member.key in owners,
+        shared_with_host=_shared_with_host(step.sample.host, member.process),
+        started_ns=started_ns,
+        starts_ns=_starts(step.sample.wall_ns, started_ns, before),
+        oom_seen_ns=_oom_seen(step.sample.monotonic_ns, cgroup, before),
+    )
+
+
+def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: ContainerNode | None) -> Usage:
+    rx, tx, rx_rate, tx_rate = _network(step, member.netns)
+    if cgroup is None:
+        return Usage(rx_bytes=rx, tx_bytes=tx, rx_bytes_per_second=rx_rate, tx_bytes_per_second=tx_rate)
+    old = step.cgroup_before(cgroup)
+    elapsed_s = step.elapsed_s
+    cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
+    cores = _cores(cpu, old.cpu if old else None, elapsed_s)
+    limit_cores = cgroup.cpu_max.cores if cgroup.cpu_max else None
+    is_same = before is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
+    past = before.usage.cpu_history if before is not None and is_same else ()
+    return Usage(
+        cpu_cores=cores,
+        cpu_limit_cores=limit_cores,
+        throttled_share=_throttled(cpu, old.cpu if old else None) if limit_cores is not None else None,
+        memory_bytes=memory.working_set if memory else None,
+        memory_limit_bytes=memory.max if memory else None,
+        pressure=_pressure(cgroup.pressure, old.pressure if old else None, elapsed_s),
+        rx_bytes=rx,
+        tx_bytes=tx,
+        rx_bytes_per_second=rx_rate,
+        tx_bytes_per_second=tx_rate,
+        read_bytes_per_second=_io_rate(cgroup, old, "rbytes", elapsed_s),
+        write_bytes_per_second=_io_rate(cgroup, old, "wbytes", elapsed_s),
+        pids=pids.current if pids else None,
+        pids_limit=pids.max if pids else None,
+        cpu_history=_grown(past, cores),
+    )
+
+
+def _cores(cpu: CpuStat | None, old: CpuStat | None, elapsed_s: float) -> float | None:
+    rate = per_second(cpu.usage_usec, old.usage_usec, elapsed_s) if cpu and old else None
+    return None if rate is None else rate / 1e6
+
+
+def _throttled(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
+    if cpu is None or old is None:
+        return None
+    return share(increase(cpu.nr_throttled, old.nr_throttled), increase(cpu.nr_periods, old.nr_periods))
+
+
+def _io_rate(cgroup: CgroupSample, old: CgroupSample | None, name: str, elapsed_s: float) -> float | None:
+    """All devices together; a device that is new since the last sample counts from 0."""
+    if cgroup.io is None or old is None or old.io is None:
+        return None
+    before = sum(getattr(stat, name) for device, stat in old.io.items() if device in cgroup.io)
+    return per_second(sum(getattr(stat, name) for stat in cgroup.io.values()), before, elapsed_s)
+
+
+def _network(step: _Step, netns: NetnsKey | None) -> tuple[int | None, int | None, float | None, float | None]:
+    if netns is None or netns == step.sample.host.netns:
+        return None, None, None, None
+    now = step.sample.networks.get(netns)
+    old = step.previous.sample.networks.get(netns) if step.previous else None
+    rx, tx = _interfaces_total(now)
+    old_rx, old_tx = _interfaces_total(old)
+    return rx, tx, per_second(rx, old_rx, step.elapsed_s), per_second(tx, old_tx, step.elapsed_s)
+
+
+def _interfaces_total(interfaces: Mapping[str, InterfaceStat] | None) -> tuple[int | None, int | None]:
+    """Bytes received and sent, the loopback left out."""
+    if interfaces is None:
+        return None, None
+    outward = [stat for name, stat in interfaces.items() if name != "lo"]
+    return sum(stat.rx_bytes for stat in outward), sum(stat.tx_bytes for stat in outward)
+
+
+def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: float) -> PressureShares | None:
+    if now is None:
+        return None
+    return PressureShares(
+        cpu=_stalled(now.cpu, old.cpu if old else None, elapsed_s),
+        memory=_stalled(now.memory, old.memory if old else None, elapsed_s),
+        io=_stalled(now.io, old.io if old else None, elapsed_s),
+    )
+
+
+def _stalled(now: Pressure | None, old: Pressure | None, elapsed_s: float) -> PressureShare | None:
+    if now is None or old is None:
+        return None
+    some = per_second(now.some.total_usec, old.some.total_usec, elapsed_s)
+    full = per_second(now.full.total_usec, old.full.total_usec, elapsed_s) if now.full and old.full else None
+    return PressureShare(_of_a_second(some), _of_a_second(full))
+
+
+def _of_a_second(usec_per_second: float | None) -> float | None:
+    return None if usec_per_second is None else min(usec_per_second / 1e6, 1.0)
+
+
+def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[str, ...]:
+    """The namespaces it has in common with process 1; for a reader who may not look, those that show otherwise."""
+    if process is None:
+        return ()
+    shared = [
+        kind
+        for kind in NAMESPACE_KINDS
+        if (inode := getattr(process.namespaces, kind)) is not None and inode == getattr(host.namespaces, kind)
+    ]
+    if process.namespaces.net is None and process.netns is not None and process.netns == host.netns:
+        shared.append("net")
+    if process.namespaces.pid is None and len(process.ns_pids) == 1:
+        shared.append("pid")
+    return tuple(shared)
+
+
+def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) -> tuple[int, ...]:
+    known = before.starts_ns if before else ()
+    if started_ns is not None:
+        if known and abs(started_ns - known[-1]) < SAME_START_NS:
+            known = (*known[:-1], started_ns)
+        elif not known or started_ns > known[-1]:
+            known = (*known, started_ns)
+    return tuple(start for start in known if start > wall_ns - STARTS_WINDOW_NS)
+
+
+def _oom_seen(monotonic_ns: int, cgroup: CgroupSample | None, before: ContainerNode | None) -> int | None:
+    if before is None:
+        return None
+    kills = cgroup.memory.oom_kill if cgroup and cgroup.memory else None
+    old = before.cgroup
+    is_same = cgroup is not None and old is not None and old.inode == cgroup.inode
+    old_kills = (old.memory.oom_kill if old and old.memory else None) if is_same else 0
+    return monotonic_ns if increase(kills, old_kills) else before.oom_seen_ns
+
+
+def _grown(history: History, value: float | None) -> History:
+    return (*history[-(HISTORY - 1) :], value)
+
+
+def _host(step: _Step) -> HostNode:
+    sample = step.sample.host
+    before = step.previous.host if step.previous else None
+    old = before.sample if before else None
+    cores = None
+    if old is not None and step.elapsed_s > 0 and sample.cpu_busy_s >= old.cpu_busy_s:
+        cores = (sample.cpu_busy_s - old.cpu_busy_s) / step.elapsed_s
+    pressure = _pressure(sample.pressure, old.pressure if old else None, step.elapsed_s)
+
+    def some(line: PressureShare | None) -> float | None:
+        return line.some if line else None
+
+    return HostNode(
+        sample=sample,
+        cpu_cores=cores,
+        pressure=pressure,
+        cpu_history=_grown(before.cpu_history if before else (), _ratio(cores, sample.cpus)),
+        memory_history=_grown(
+            before.memory_history if before else (), _ratio(sample.memory_used_bytes, sample.memory_total_bytes)
+        ),
+        cpu_pressure_history=_grown(
+            before.cpu_pressure_history if before else (), some(pressure.cpu) if pressure else None
+        ),
+        memory_pressure_history=_grown(
+            before.memory_pressure_history if before else (), some(pressure.memory) if pressure else None
+        ),
+        io_pressure_history=_grown(
+            before.io_pressure_history if before else (), some(pressure.io) if pressure else None
+        ),
+    )
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _total(containers: Iterable[ContainerNode]) -> Usage:
+    """A pod's usage: sums, but each network namespace once, and the worst of throttling and pressure.
+
+    A nested container's counters are in its outer one's already.
+    """
+    all_usages = [container.usage for container in containers]
+    usages = [container.usage for container in containers if container.outer is None]
+    networks = [container.usage for container in containers if container.is_network_owner]
+    histories = [usage.cpu_history for usage in usages]
+    return Usage(
+        cpu_cores=_sum(usage.cpu_cores for usage in usages),
+        cpu_limit_cores=_sum_if_all(usage.cpu_limit_cores for usage in usages),
+        throttled_share=_max(usage.throttled_share for usage in all_usages),
+        memory_bytes=_sum(usage.memory_bytes for usage in usages),
+        memory_limit_bytes=_sum_if_all(usage.memory_limit_bytes for usage in usages),
+        pressure=_worst_pressure([usage.pressure for usage in all_usages if usage.pressure]),
+        rx_bytes=_sum(usage.rx_bytes for usage in networks),
+        tx_bytes=_sum(usage.tx_bytes for usage in networks),
+        rx_bytes_per_second=_sum(usage.rx_bytes_per_second for usage in networks),
+        tx_bytes_per_second=_sum(usage.tx_bytes_per_second for usage in networks),
+        read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
+        write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
+        pids=_sum(usage.pids for usage in usages),
+        cpu_history=tuple(
+            _sum(history[-age] for history in histories if len(history) >= age)
+            for age in range(max(map(len, histories), default=0), 0, -1)
+        ),
+    )
+
+
+def _worst_pressure(pressures: list[PressureShares]) -> PressureShares | None:
+    if not pressures:
+        return None
+
+    def worst(name: str) -> PressureShare | None:
+        lines: list[PressureShare] = [line for each in pressures if (line := getattr(each, name)) is not None]
+        return PressureShare(_max(line.some for line in lines), _max(line.full for line in lines)) if lines else None
+
+    return PressureShares(worst("cpu"), worst("memory"), worst("io"))
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(values: Iterable[_Number | None]) -> _Number | None:
+    """Of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _sum_if_all(values: Iterable[_Number | None]) -> _Number | None:
+    """None as soon as one has none: the whole is then without a limit."""
+    values = list(values)
+    return None if None in values else _sum(values)
+
+
+def _max(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,284 @@
+"""A snapshot as JSON, CSV or text, for scripts and for reading.
+
+The JSON's fields keep their meaning within a version.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from topcon.columns import COLUMNS, NAME
+from topcon.model.sample import NAMESPACE_KINDS
+from topcon.text import cell_width, padded, printable, to_bytes_text, to_time_text, to_uptime_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from topcon.model.sample import CgroupSample, Namespaces, Port
+    from topcon.model.snapshot import (
+        ContainerNode,
+        Finding,
+        HostNode,
+        PodNode,
+        PressureShare,
+        PressureShares,
+        Snapshot,
+        Usage,
+    )
+    from topcon.rows import Row
+
+VERSION = 1
+
+Json = dict[str, Any]
+
+
+def to_json(snapshot: Snapshot, rows: Sequence[Row]) -> str:
+    """Write the containers that ``rows`` show, in their order, with their pods; one object."""
+    return json.dumps(to_object(snapshot, rows), indent=1)
+
+
+def to_object(snapshot: Snapshot, rows: Sequence[Row]) -> Json:
+    """Build what `to_json` writes. Bytes, seconds, cores, shares from 0 to 1; None is unknown, absent or unlimited."""
+    sample = snapshot.sample
+    shown = {row.container.key: index for index, row in enumerate(rows) if row.container}
+    pods = [(pod, [each for each in pod.containers if each.key in shown]) for pod in snapshot.pods]
+    ordered = sorted(
+        ((pod, containers) for pod, containers in pods if containers),
+        key=lambda item: min(shown[container.key] for container in item[1]),
+    )
+    return {
+        "version": VERSION,
+        "time": to_time_text(sample.wall_ns),
+        "interval_s": snapshot.interval_s,
+        "host": _host(snapshot),
+        "pods": [
+            _pod(snapshot, pod, sorted(containers, key=lambda each: shown[each.key])) for pod, containers in ordered
+        ],
+        "findings": [_finding(finding) for finding in snapshot.findings],
+        "problems": [
+            {"source": problem.source, "message": problem.message, "remedy": problem.remedy}
+            for problem in sample.problems
+        ],
+    }
+
+
+def _host(snapshot: Snapshot) -> Json:
+    host: HostNode = snapshot.host
+    sample = host.sample
+    return {
+        "name": sample.name,
+        "kernel": sample.kernel,
+        "cgroup": snapshot.sample.mode,
+        "cpus": sample.cpus,
+        "uptime_s": sample.uptime_s,
+        "cpu_cores": host.cpu_cores,
+        "memory_total_bytes": sample.memory_total_bytes,
+        "memory_used_bytes": sample.memory_used_bytes,
+        "load": list(sample.load) if sample.load else None,
+        "pressure": _pressure(host.pressure),
+    }
+
+
+def _pod(snapshot: Snapshot, pod: PodNode, containers: Sequence[ContainerNode]) -> Json:
+    return {
+        "key": pod.key,
+        "kind": pod.kind,
+        "name": pod.name,
+        "namespace": None,
+        "uid": None,
+        "qos": None,
+        "workload": None,
+        "containers": [_container(snapshot, container) for container in containers],
+    }
+
+
+def _container(snapshot: Snapshot, container: ContainerNode) -> Json:
+    info, cgroup, usage = container.info, container.cgroup, container.usage
+    process = container.process
+    return {
+        "key": container.key,
+        "id": info.id,
+        "name": info.name,
+        "image": info.image,
+        "runtime": info.runtime,
+        "source": info.source,
+        "role": "workload",
+        "outer": container.outer,
+        "state": info.state,
+        "health": info.health,
+        "exit_code": info.exit_code,
+        "restarts": info.restarts,
+        "started": to_time_text(container.started_ns),
+        "finished": to_time_text(info.finished_ns),
+        "pid": process.pid if process else None,
+        "cgroup": cgroup.path if cgroup else None,
+        "namespaces": _namespaces(process.namespaces) if process else None,
+        "shared_with_host": list(container.shared_with_host),
+        "labels": dict(info.labels),
+        "ports": [_port(port) for port in info.ports],
+        "cpu": _cpu(cgroup, usage),
+        "memory": _memory(cgroup, usage),
+        "io": _io(cgroup, usage),
+        "network": _network(snapshot, container),
+        "pids": {"current": usage.pids, "limit": usage.pids_limit},
+        "pressure": _pressure(usage.pressure),
+    }
+
+
+def _namespaces(namespaces: Namespaces) -> Json:
+    return {kind: getattr(namespaces, kind) for kind in NAMESPACE_KINDS}
+
+
+def _port(port: Port) -> Json:
+    return {
+        "host_ip": port.host_ip,
+        "host_port": port.host_port,
+        "container_port": port.container_port,
+        "protocol": port.protocol,
+    }
+
+
+def _cpu(cgroup: CgroupSample | None, usage: Usage) -> Json:
+    return {
+        "usage_seconds": cgroup.cpu.usage_usec / 1e6 if cgroup and cgroup.cpu else None,
+        "cores": usage.cpu_cores,
+        "limit_cores": usage.cpu_limit_cores,
+        "throttled_share": usage.throttled_share,
+    }
+
+
+def _memory(cgroup: CgroupSample | None, usage: Usage) -> Json:
+    memory = cgroup.memory if cgroup else None
+    return {
+        "current_bytes": memory.current if memory else None,
+        "working_set_bytes": usage.memory_bytes,
+        "limit_bytes": usage.memory_limit_bytes,
+        "peak_bytes": memory.peak if memory else None,
+        "swap_bytes": memory.swap_current if memory else None,
+        "anon_bytes": memory.anon if memory else None,
+        "file_bytes": memory.file if memory else None,
+        "oom_kills": memory.oom_kill if memory else None,
+    }
+
+
+def _io(cgroup: CgroupSample | None, usage: Usage) -> Json:
+    devices = cgroup.io if cgroup else None
+    return {
+        "read_bytes": None if devices is None else sum(device.rbytes for device in devices.values()),
+        "write_bytes": None if devices is None else sum(device.wbytes for device in devices.values()),
+        "read_bytes_per_second": usage.read_bytes_per_second,
+        "write_bytes_per_second": usage.write_bytes_per_second,
+    }
+
+
+def _network(snapshot: Snapshot, container: ContainerNode) -> Json | None:
+    if container.netns is None or container.netns == snapshot.sample.host.netns:
+        return None
+    return {
+        "received_bytes": container.usage.rx_bytes,
+        "transmitted_bytes": container.usage.tx_bytes,
+        "received_bytes_per_second": container.usage.rx_bytes_per_second,
+        "transmitted_bytes_per_second": container.usage.tx_bytes_per_second,
+    }
+
+
+def _pressure(pressure: PressureShares | None) -> Json | None:
+    if pressure is None:
+        return None
+
+    def line(share: PressureShare | None) -> Json | None:
+        return {"some": share.some, "full": share.full} if share else None
+
+    return {"cpu": line(pressure.cpu), "memory": line(pressure.memory), "io": line(pressure.io)}
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.name.lower(),
+        "target": finding.target,
+        "summary": finding.summary,
+        "advice": finding.advice,
+    }
+
+
+CSV_FIELDS = (
+    *("key", "id", "name", "image", "runtime", "source", "state", "health", "exit_code", "restarts", "started"),
+    *("finished", "pid", "cgroup"),
+    *("cpu.usage_seconds", "cpu.cores", "cpu.limit_cores", "cpu.throttled_share"),
+    *("memory.current_bytes", "memory.working_set_bytes", "memory.limit_bytes", "memory.peak_bytes"),
+    *("memory.swap_bytes", "memory.anon_bytes", "memory.file_bytes", "memory.oom_kills"),
+    *("io.read_bytes", "io.write_bytes", "io.read_bytes_per_second", "io.write_bytes_per_second"),
+    *("network.received_bytes", "network.transmitted_bytes"),
+    *("network.received_bytes_per_second", "network.transmitted_bytes_per_second"),
+    *("pids.current", "pids.limit"),
+    *("pressure.cpu.some", "pressure.cpu.full", "pressure.memory.some", "pressure.memory.full"),
+    *("pressure.io.some", "pressure.io.full"),
+)
+"""Paths into a container's JSON."""
+
+
+def to_csv(snapshot: Snapshot, rows: Sequence[Row]) -> str:
+    """Write a line a container under a line of names; unknown is empty."""
+    shown = to_object(snapshot, rows)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["time", "host", "pod", "pod_kind", *CSV_FIELDS])
+    for pod in shown["pods"]:
+        for container in pod["containers"]:
+            values = [shown["time"], shown["host"]["name"], pod["name"], pod["kind"]]
+            values += [_at(container, field) for field in CSV_FIELDS]
+            writer.writerow([printable(value) if isinstance(value, str) else value for value in values])
+    return out.getvalue()
+
+
+def _at(container: Json, path: str) -> object:
+    value: object = container
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def to_text(snapshot: Snapshot, rows: Sequence[Row]) -> str:
+    """Write the tree as a table, with the host above it and what is wrong below it."""
+    host = snapshot.host
+    sample = host.sample
+    cores = "-" if host.cpu_cores is None else f"{host.cpu_cores:.1f}"
+    memory = f"{to_bytes_text(sample.memory_used_bytes)}/{to_bytes_text(sample.memory_total_bytes)}"
+    where = f"{printable(sample.name)}  {printable(sample.kernel)}  cgroup {snapshot.sample.mode or 'none'}"
+    lines = [f"{where}  up {to_uptime_text(sample.uptime_s)}  CPU {cores}/{sample.cpus}  MEM {memory}", ""]
+    lines += _table(rows)
+    names: dict[str, str] = {container.key: container.name for container in snapshot.containers.values()}
+    wrong = [
+        f"{finding.severity.name.lower()}: {printable(names.get(finding.target, finding.target))} {finding.summary}"
+        for finding in snapshot.findings
+        if finding.severity > 1
+    ]
+    wrong += [problem_text(problem.source, problem.message, problem.remedy) for problem in snapshot.sample.problems]
+    return "\n".join([*lines, *([""] if wrong else []), *wrong]) + "\n"
+
+
+def problem_text(source: str, message: str, remedy: str | None) -> str:
+    """Write a problem in one line, with what would mend it."""
+    return printable(f"{source}: {message}" + (f"; to mend it: {remedy}" if remedy else ""))
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    columns = [column for column in COLUMNS if column.history is None]
+    names = ["  " * row.depth + NAME.text(row.line) for row in rows]
+    name_width = max([len(NAME.title), *map(cell_width, names)])
+    lines = [_line([name_width, *(c.width for c in columns[1:])], [c.title for c in columns], columns)]
+    for name, row in zip(names, rows, strict=True):
+        texts = [name, *(column.text(row.line) for column in columns[1:])]
+        lines.append(_line([name_width, *(c.width for c in columns[1:])], texts, columns))
+    return lines
+
+
+def _line(widths: Sequence[int], texts: Sequence[str], columns: Sequence[Any]) -> str:
+    cells = [
+        padded(text, width, is_left=column.is_left) for width, text, column in zip(widths, texts, columns, strict=True)
+    ]
+    return "  ".join(cells).rstrip()

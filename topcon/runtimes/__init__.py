@@ -1,0 +1,152 @@
+"""The plug-in point: what a container runtime can do for topcon.
+
+A runtime is found by the entry point group ``topcon.runtimes``; those that come with topcon register the same way as
+foreign ones. Importing a plug-in's module must not import its client library: ``Plugin.connect`` does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from topcon.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from topcon.model.sample import ContainerId, ContainerInfo
+
+GROUP = "topcon.runtimes"
+
+
+class Runtime(Protocol):
+    """A connection to a runtime. Only one thread uses it."""
+
+    name: str
+
+    def containers(self) -> tuple[ContainerInfo, ...]:
+        """Return what the runtime knows now, stopped containers too.
+
+        Called about once a second; where nothing has changed it asks the runtime no more than that.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+@runtime_checkable
+class Lifecycle(Protocol):
+    """The ability to change containers. Each call returns when it is done.
+
+    Raises:
+        ActionFailed: the runtime refused; its own words.
+    """
+
+    def started_ns(self, container: ContainerId) -> int | None:
+        """Return when the runtime last started the container; None if it never did."""
+        ...
+
+    def start(self, container: ContainerId) -> None:
+        """Start a stopped container."""
+        ...
+
+    def stop(self, container: ContainerId, grace_s: float) -> None:
+        """Send the stop signal, and after the grace period SIGKILL."""
+        ...
+
+    def restart(self, container: ContainerId, grace_s: float) -> None:
+        """Stop and start."""
+        ...
+
+    def pause(self, container: ContainerId) -> None:
+        """Freeze all processes."""
+        ...
+
+    def unpause(self, container: ContainerId) -> None:
+        """Let them run again."""
+        ...
+
+    def kill(self, container: ContainerId, signal: str) -> None:
+        """Send a signal, such as ``SIGTERM``, to the first process."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What an entry point names."""
+
+    name: str
+    sockets: tuple[str, ...]
+    """Where the runtime may listen; ``~`` and ``$VARIABLES`` are expanded, those that cannot be are passed over."""
+    connect: Callable[[str], Runtime]
+    """Connect to a socket; raises `SourceUnavailable`."""
+
+
+def plugin_names() -> list[str]:
+    """Return the names of all runtimes, without importing one."""
+    return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def load(name: str) -> Plugin:
+    """Import one runtime's plug-in.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    for point in entry_points(group=GROUP, name=name):
+        plugin = point.load()
+        if isinstance(plugin, Plugin):
+            return plugin
+    message = f"no runtime is called {name!r}; there are: {', '.join(plugin_names())}"
+    raise UsageError(message)
+
+
+def sockets_there(plugin: Plugin, host_root: str = "") -> list[str]:
+    """Return those of a plug-in's sockets that exist below ``host_root``, each once however many names it has."""
+    found: dict[str, str] = {}
+    for template in plugin.sockets:
+        path = str(Path(os.path.expandvars(template).removeprefix("unix://")).expanduser())
+        if not path.startswith("/"):
+            continue
+        path = host_root + path
+        if is_socket(path):
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def is_socket(path: str) -> bool:
+    """Whether a path is a socket, as far as we may look."""
+    try:
+        return Path(path).is_socket()
+    except OSError:
+        return False
+
+
+def supports_lifecycle(runtime: object) -> Lifecycle | None:
+    """Return the runtime as one that can change containers, if it is."""
+    return runtime if isinstance(runtime, Lifecycle) else None
+
+
+def chosen(options: Sequence[str]) -> dict[str, str | None]:
+    """Parse ``--runtime NAME[=SOCKET]`` options: name to socket, None for the well-known places.
+
+    Raises:
+        UsageError: a name is unknown, or a socket is missing after the ``=``.
+    """
+    names = plugin_names()
+    runtimes: dict[str, str | None] = {}
+    for option in options:
+        name, equals, socket = option.partition("=")
+        if name not in names or (equals and not socket):
+            message = f"--runtime {option}: expected NAME or NAME=SOCKET, with NAME one of {', '.join(names)}"
+            raise UsageError(message)
+        runtimes[name] = socket.removeprefix("unix://") or None
+    return runtimes

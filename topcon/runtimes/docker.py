@@ -1,0 +1,346 @@
+"""Docker, by its Engine API (https://docs.docker.com/engine/api/). The only module that knows docker-py.
+
+One list call, then the events of each last second, and one inspect for a container that an event names. The events are
+asked for as finite windows: such a call always ends, has a time-out, and tells in passing whether the daemon lives. A
+stream that stays open would end silently when the daemon dies, and never when it hangs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import socket as sockets
+import time
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
+from topcon.runtimes import Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from docker import APIClient
+
+NAME = "docker"
+TIMEOUT_S = 5
+RELIST_S = 30.0
+"""The net under the events: a list, compared with what is known."""
+OVERLAP_S = 1.0
+"""Windows overlap, since an event is dated before it can be asked for."""
+INSPECT_S = 0.25
+"""Inspecting stops after so long, and goes on at the next call."""
+EVENTS = "docker: /events"
+ACTIONS = ("create", "start", "restart", "pause", "unpause", "stop", "kill", "die", "oom", "destroy", "rename")
+ACTIONS += ("update", "health_status")
+
+# urllib3 reports full pools to stderr, which is the screen.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+class Docker:
+    """A connection to a Docker daemon."""
+
+    name = NAME
+
+    def __init__(self, socket: str, clock: Callable[[], float] = time.time) -> None:
+        """Connect to the daemon at ``socket``; ``clock`` gives seconds since 1970, as the daemon's does.
+
+        Raises:
+            SourceUnavailable: nothing answers there, or we may not connect.
+        """
+        _probe(socket)
+        # 0.12 s, so not before there is somebody to talk to.
+        import docker  # noqa: PLC0415
+        import requests  # noqa: PLC0415
+
+        self._errors = (docker.errors.DockerException, requests.exceptions.RequestException)
+        self._api_error = docker.errors.APIError
+        self._socket = socket
+        self._clock = clock
+        self._infos: dict[ContainerId, ContainerInfo] = {}
+        self._dirty: dict[ContainerId, None] = {}
+        self._since = self._listed_at = 0.0
+        try:
+            self._api: APIClient = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=TIMEOUT_S)
+        except self._errors as error:
+            self._unavailable(error)
+
+    def containers(self) -> tuple[ContainerInfo, ...]:
+        """Return what Docker knows now; details of a container may follow a second after its name."""
+        now = self._clock()
+        try:
+            if now - self._listed_at >= RELIST_S:
+                self._list()
+                self._since, self._listed_at = now - OVERLAP_S, now
+            else:
+                self._follow(now)
+            self._inspect()
+        except self._errors as error:
+            self._unavailable(error)
+        return tuple(self._infos.values())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def _list(self) -> None:
+        entries = {ContainerId(entry["Id"]): entry for entry in self._api.containers(all=True)}
+        for container in self._infos.keys() - entries.keys():
+            self._forget(container)
+        # What runs comes first: it is what people look at.
+        for container, entry in sorted(entries.items(), key=lambda item: item[1].get("State") != State.RUNNING):
+            listed, known = info_from_list(entry), self._infos.get(container)
+            if known is None:
+                self._infos[container] = listed
+            if known is None or (known.state, known.name, known.health) != (listed.state, listed.name, listed.health):
+                self._dirty[container] = None
+
+    def _follow(self, now: float) -> None:
+        """Mark the containers that the events since the last call name."""
+        response = self._api.get(
+            f"{self._api.base_url}/v{self._api.api_version}/events",
+            params={
+                "since": f"{self._since:.9f}",
+                "until": f"{now:.9f}",
+                "filters": json.dumps({"type": ["container"], "event": ACTIONS}),
+            },
+            timeout=TIMEOUT_S,
+        )
+        response.raise_for_status()
+        self._since = now - OVERLAP_S
+        for container, action in parse_events(response.text):
+            if action == "destroy":
+                self._forget(container)
+            else:
+                self._dirty[container] = None
+
+    def _inspect(self) -> None:
+        until = time.monotonic() + INSPECT_S
+        while self._dirty and time.monotonic() < until:
+            container = next(iter(self._dirty))
+            try:
+                self._infos[container] = info_from_inspect(self._api.inspect_container(container))
+            except self._api_error as error:
+                if error.response is None or error.response.status_code != _NOT_FOUND:
+                    raise
+                self._infos.pop(container, None)
+            del self._dirty[container]
+
+    def _forget(self, container: ContainerId) -> None:
+        self._infos.pop(container, None)
+        self._dirty.pop(container, None)
+
+    def started_ns(self, container: ContainerId) -> int | None:
+        """Ask when the container was last started."""
+        return info_from_inspect(self._act(self._api.inspect_container, container)).started_ns
+
+    def start(self, container: ContainerId) -> None:
+        """``docker start``."""
+        self._act(self._api.start, container)
+
+    def stop(self, container: ContainerId, grace_s: float) -> None:
+        """``docker stop``."""
+        self._act(self._api.stop, container, timeout=math.ceil(grace_s))
+
+    def restart(self, container: ContainerId, grace_s: float) -> None:
+        """``docker restart``."""
+        self._act(self._api.restart, container, timeout=math.ceil(grace_s))
+
+    def pause(self, container: ContainerId) -> None:
+        """``docker pause``."""
+        self._act(self._api.pause, container)
+
+    def unpause(self, container: ContainerId) -> None:
+        """``docker unpause``."""
+        self._act(self._api.unpause, container)
+
+    def kill(self, container: ContainerId, signal: str) -> None:
+        """``docker kill --signal``."""
+        self._act(self._api.kill, container, signal=signal)
+
+    def _act(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401  JSON
+        try:
+            return call(*arguments, **options)
+        except self._api_error as error:
+            raise ActionFailed(str(error.explanation or error)) from error
+        except self._errors as error:
+            raise ActionFailed(_reason(error, self._socket)) from error
+
+    def _unavailable(self, error: BaseException) -> NoReturn:
+        raise SourceUnavailable(_reason(error, self._socket)) from error
+
+
+_NOT_FOUND = 404
+
+
+def _probe(socket: str) -> None:
+    """Connect once by hand: docker-py's own words for a refused connection are a paragraph."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(TIMEOUT_S)
+        try:
+            probe.connect(socket)
+        except PermissionError as error:
+            message = f"permission denied at {socket}"
+            raise SourceUnavailable(message, remedy="sudo usermod -aG docker $USER, then log in again") from error
+        except OSError as error:
+            raise SourceUnavailable(_os_reason(error, socket)) from error
+
+
+def _os_reason(error: OSError, socket: str) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer at {socket}"
+    return f"{(error.strerror or str(error)).lower()} at {socket}"
+
+
+def _reason(error: BaseException, socket: str) -> str:
+    """Find the system's own reason under what the libraries have wrapped around it."""
+    for cause in _causes(error):
+        if isinstance(cause, TimeoutError) or type(cause).__name__ == "ReadTimeoutError":
+            return f"no answer at {socket}"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return _os_reason(cause, socket)
+    return " ".join(str(error).split())
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    inner = [argument for argument in error.args if isinstance(argument, BaseException)]
+    reason = getattr(error, "reason", None)
+    for cause in (error.__cause__, error.__context__, reason, *inner):
+        if isinstance(cause, BaseException):
+            yield from _causes(cause)
+            return
+
+
+def parse_events(text: str) -> list[tuple[ContainerId, str]]:
+    """Parse a window of ``/events``, a JSON object a line: container and action, such as ``start``."""
+    events = []
+    for line in text.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            raise ParseError(EVENTS, line) from None
+        container = (event.get("Actor") or {}).get("ID") or event.get("id")
+        if container:
+            events.append((ContainerId(container), str(event.get("Action") or event.get("status"))))
+    return events
+
+
+def parse_time(text: str | None) -> int | None:
+    """Parse RFC 3339 with nanoseconds to nanoseconds since 1970; None for Docker's "never", the year 1."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", text or "")
+    if not match or match[1].startswith("0001"):
+        return None
+    whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
+    return int(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
+
+
+def info_from_list(entry: Mapping[str, Any]) -> ContainerInfo:
+    """Turn an entry of ``/containers/json`` into what topcon knows of a container."""
+    state = _state(entry.get("State"))
+    status = entry.get("Status") or ""
+    names = entry.get("Names") or []
+    exited = re.match(r"Exited \((-?\d+)\)", status)
+    health = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", status)
+    network = (entry.get("HostConfig") or {}).get("NetworkMode") or ""
+    created = entry.get("Created")
+    return ContainerInfo(
+        id=ContainerId(entry["Id"]),
+        runtime=NAME,
+        # Links give a container further names, under the linking container's.
+        name=next((name for name in names if name.count("/") == 1), entry["Id"][:12]).lstrip("/"),
+        source=Source.API,
+        state=state,
+        image=entry.get("Image"),
+        command=entry.get("Command"),
+        labels=MappingProxyType(entry.get("Labels") or {}),
+        ports=tuple(
+            Port(port.get("IP") or None, port.get("PublicPort"), port["PrivatePort"], port.get("Type", "tcp"))
+            for port in entry.get("Ports") or []
+            if port.get("PublicPort")
+        ),
+        health=Health(health[1]) if health else None,
+        exit_code=int(exited[1]) if exited else None,
+        created_ns=created * 10**9 if isinstance(created, int) else None,
+        joins_network_of=_joined(network),
+        host_namespaces=("net",) if network == "host" else (),
+    )
+
+
+_MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupnsMode"}
+
+
+def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
+    """Turn ``/containers/ID/json`` into what topcon knows of a container."""
+    state = entry.get("State") or {}
+    config = entry.get("Config") or {}
+    host = entry.get("HostConfig") or {}
+    status = _state(state.get("Status"))
+    health = (state.get("Health") or {}).get("Status")
+    policy = (host.get("RestartPolicy") or {}).get("Name")
+    is_over = status in {State.EXITED, State.DEAD}
+    grace = config.get("StopTimeout")
+    return ContainerInfo(
+        id=ContainerId(entry["Id"]),
+        runtime=NAME,
+        name=str(entry.get("Name") or entry["Id"][:12]).lstrip("/"),
+        source=Source.API,
+        state=status,
+        image=config.get("Image"),
+        command=" ".join([entry.get("Path") or "", *(entry.get("Args") or [])]).strip() or None,
+        labels=MappingProxyType(config.get("Labels") or {}),
+        ports=_inspected_ports((entry.get("NetworkSettings") or {}).get("Ports") or {}),
+        health=Health(health) if health in set(Health) else None,
+        exit_code=state.get("ExitCode") if is_over else None,
+        restarts=entry.get("RestartCount"),
+        restart_policy=policy or "no",
+        created_ns=parse_time(entry.get("Created")),
+        started_ns=parse_time(state.get("StartedAt")),
+        finished_ns=parse_time(state.get("FinishedAt")) if is_over else None,
+        oom_killed=state.get("OOMKilled"),
+        grace_s=float(grace) if grace is not None else None,
+        stop_signal=config.get("StopSignal"),
+        joins_network_of=_joined(host.get("NetworkMode") or ""),
+        host_namespaces=tuple(name for name, mode in _MODES.items() if host.get(mode) == "host"),
+    )
+
+
+def _inspected_ports(ports: Mapping[str, Any]) -> tuple[Port, ...]:
+    found = []
+    for inside, bindings in ports.items():
+        number, _, protocol = inside.partition("/")
+        for binding in bindings or []:
+            outside = binding.get("HostPort") or ""
+            found.append(
+                Port(binding.get("HostIp") or None, int(outside) if outside else None, int(number), protocol or "tcp")
+            )
+    return tuple(found)
+
+
+def _joined(network_mode: str) -> ContainerId | None:
+    return ContainerId(network_mode.removeprefix("container:")) if network_mode.startswith("container:") else None
+
+
+def _state(text: str | None) -> State:
+    if text == "removing":
+        return State.DEAD
+    return State(text) if text in set(State) else State.UNKNOWN
+
+
+PLUGIN = Plugin(
+    name=NAME,
+    sockets=(
+        "$DOCKER_HOST",
+        "/run/docker.sock",
+        "/var/run/docker.sock",
+        "$XDG_RUNTIME_DIR/docker.sock",
+        "~/.docker/run/docker.sock",
+        "~/.docker/desktop/docker.sock",
+    ),
+    connect=Docker,
+)

@@ -1,0 +1,220 @@
+"""Keeps up with the runtimes, each on a thread of its own, so that one that hangs holds nothing up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.model.sample import Problem, RuntimeSample
+from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from topcon.model.sample import ContainerId, ContainerInfo
+    from topcon.runtimes import Lifecycle, Plugin, Runtime
+
+POLL_S = 0.75
+RETRY_S = (1.0, 2.0, 3.0)
+"""Waits between attempts to connect; the last one stays."""
+LATE_AFTER_S = 1.0
+"""A call that takes longer than this is worth a word to the user."""
+SEARCH_S = 10.0
+"""How often sockets are looked for that were not there before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the watching thread has last made known: one value, replaced whole."""
+
+    infos: tuple[ContainerInfo, ...] = ()
+    ids: frozenset[ContainerId] = field(default_factory=frozenset)
+    is_listed: bool = False
+    failure: SourceUnavailable | ParseError | None = None
+    can_act: bool = False
+
+
+class RuntimeWatch:
+    """Follows one runtime at one socket."""
+
+    def __init__(self, plugin: Plugin, socket: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare to follow; nothing is connected before ``start``. ``clock`` gives seconds."""
+        self.plugin = plugin
+        self.socket = socket
+        self._clock = clock
+        self._state = _State()
+        self._unanswered_since: float | None = None
+        self._bug: BaseException | None = None
+        self._stopped = threading.Event()
+        # A daemon thread: a call that hangs must not keep topcon from ending.
+        self._thread = threading.Thread(target=self._run, name=f"topcon-{plugin.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following, without waiting for an answer that may never come."""
+        self._stopped.set()
+
+    @property
+    def infos(self) -> tuple[ContainerInfo, ...]:
+        """The containers, as last heard."""
+        return self._state.infos
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the first attempt has come to an end, one way or the other."""
+        return self._state.is_listed or self._state.failure is not None
+
+    def knows(self, container: ContainerId) -> bool:
+        """Whether the runtime has listed the container."""
+        return container in self._state.ids
+
+    @property
+    def can_act(self) -> bool:
+        """Whether the runtime can change its containers."""
+        return self._state.can_act
+
+    def lifecycle(self) -> tuple[Runtime, Lifecycle]:
+        """Connect anew, for an action.
+
+        Raises:
+            ActionFailed: the runtime does not answer or cannot change containers.
+        """
+        try:
+            runtime = self.plugin.connect(self.socket)
+        except SourceUnavailable as error:
+            message = f"{self.plugin.name}: {error}"
+            raise ActionFailed(message) from error
+        lifecycle = supports_lifecycle(runtime)
+        if lifecycle is None:
+            runtime.close()
+            message = f"{self.plugin.name}: topcon cannot change its containers"
+            raise ActionFailed(message)
+        return runtime, lifecycle
+
+    def look(self) -> tuple[RuntimeSample, Problem | None]:
+        """Say how the runtime is doing now; an error of our own on its thread is raised here."""
+        if self._bug is not None:
+            raise self._bug
+        state, since = self._state, self._unanswered_since
+        silent_s = max(self._clock() - since, 0.0) if since is not None else 0.0
+        sample = RuntimeSample(
+            name=self.plugin.name,
+            socket=self.socket,
+            up=state.is_listed and state.failure is None and silent_s < LATE_AFTER_S,
+            is_listed=state.is_listed,
+            silent_s=silent_s,
+            container_count=len(state.infos),
+        )
+        return sample, self._problem(state, silent_s)
+
+    def _problem(self, state: _State, silent_s: float) -> Problem | None:
+        old = ", names and states may be old" if state.is_listed else ""
+        if state.failure is not None and not str(state.failure).startswith("no answer"):
+            return Problem(self.plugin.name, f"{state.failure}{old}", getattr(state.failure, "remedy", None))
+        if silent_s < LATE_AFTER_S:
+            return None
+        return Problem(self.plugin.name, f"no answer for {silent_s:.0f} s{old}")
+
+    def _run(self) -> None:
+        try:
+            self._keep_following()
+        except BaseException as bug:  # noqa: BLE001  handed to whoever looks, which ends topcon with it
+            self._bug = bug
+
+    def _keep_following(self) -> None:
+        attempts = 0
+        while not self._stopped.is_set():
+            try:
+                self._asking()
+                runtime = self.plugin.connect(self.socket)
+                try:
+                    attempts = self._follow(runtime)
+                finally:
+                    runtime.close()
+            except (SourceUnavailable, ParseError) as error:
+                self._state = replace(self._state, failure=error)
+            self._stopped.wait(RETRY_S[min(attempts, len(RETRY_S) - 1)])
+            attempts += 1
+
+    def _follow(self, runtime: Runtime) -> int:
+        """Follow a connection until it breaks or topcon ends; return 0, the attempts that it took."""
+        can_act = supports_lifecycle(runtime) is not None
+        while not self._stopped.is_set():
+            self._asking()
+            infos = runtime.containers()
+            self._unanswered_since = None
+            self._state = _State(
+                infos=infos, ids=frozenset(info.id for info in infos), is_listed=True, failure=None, can_act=can_act
+            )
+            self._stopped.wait(POLL_S)
+        return 0
+
+    def _asking(self) -> None:
+        """Begin a call: until one is answered, the runtime is silent since the first that was not."""
+        if self._unanswered_since is None:
+            self._unanswered_since = self._clock()
+
+
+class RuntimeWatches:
+    """All runtimes whose sockets are there."""
+
+    def __init__(
+        self,
+        wanted: Mapping[str, str | None] | None = None,
+        host_root: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Follow the runtimes ``wanted``, name to socket; None for a socket means the well-known places.
+
+        Without ``wanted``, all that have a socket below ``host_root``, now or later.
+        """
+        self._wanted = wanted
+        self._host_root = host_root
+        self._clock = clock
+        self._watches: dict[tuple[str, str], RuntimeWatch] = {}
+        self._searched_at: float | None = None
+        self._is_started = False
+
+    def start(self) -> None:
+        """Begin to follow; before this no socket is looked for."""
+        self._is_started = True
+        self._search()
+
+    def stop(self) -> None:
+        """Stop following all of them."""
+        for watch in self._watches.values():
+            watch.stop()
+
+    def look(self) -> tuple[RuntimeWatch, ...]:
+        """Return the watches, those of sockets that have appeared lately among them."""
+        if self._is_started and (self._searched_at is None or self._clock() - self._searched_at >= SEARCH_S):
+            self._search()
+        return tuple(self._watches.values())
+
+    def _search(self) -> None:
+        self._searched_at = self._clock()
+        wanted = self._wanted or dict.fromkeys(plugin_names())
+        for name, socket in wanted.items():
+            plugin = load(name)
+            for path in [socket] if socket else sockets_there(plugin, self._host_root):
+                if (name, path) not in self._watches:
+                    watch = RuntimeWatch(plugin, path, self._clock)
+                    watch.start()
+                    # Replaced, not changed: other threads look through it.
+                    self._watches = {**self._watches, (name, path): watch}
+
+    def wait_settled(self, timeout_s: float) -> None:
+        """Wait until each runtime has answered or failed once, but no longer than ``timeout_s``."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and not all(watch.is_settled for watch in self._watches.values()):
+            time.sleep(0.01)
+
+    def of(self, container: ContainerId) -> RuntimeWatch | None:
+        """Return the watch of the runtime that has listed a container."""
+        return next((watch for watch in self._watches.values() if watch.knows(container)), None)

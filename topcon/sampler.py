@@ -1,0 +1,269 @@
+"""Reads all sources once a tick and derives the snapshot of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from topcon.findings import assess
+from topcon.model.sample import CgroupPath, Problem, Sample
+from topcon.model.snapshot import derive
+from topcon.runtimes.paths import Place, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from topcon.errors import ParseError
+    from topcon.kernel.cgroup import CgroupFs
+    from topcon.kernel.files import Access
+    from topcon.kernel.host import HostReader
+    from topcon.kernel.process import ProcFs
+    from topcon.model.sample import (
+        CgroupSample,
+        ContainerInfo,
+        FoundContainer,
+        HostSample,
+        InterfaceStat,
+        NetnsKey,
+        ProcessSample,
+        RuntimeSample,
+    )
+    from topcon.model.snapshot import Snapshot
+    from topcon.runtimes.watch import RuntimeWatches
+
+ROOT = CgroupPath("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The two clocks: for people, and for rates. Nanoseconds."""
+
+    wall_ns: Callable[[], int] = time.time_ns
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a sampler reads."""
+
+    host: HostReader
+    cgroups: CgroupFs
+    processes: ProcFs
+    runtimes: RuntimeWatches
+    cgroup_access: Access
+    process_access: Access
+
+
+class Sampler:
+    """Turns the sources into snapshots, one a tick. One thread uses it."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        *,
+        has_system_cgroups: bool = False,
+        problems: tuple[Problem, ...] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """Sample the containers, and with ``has_system_cgroups`` the slices and services around them too.
+
+        ``problems`` are those known beforehand; each sample repeats them.
+        """
+        self.newest: Snapshot | None = None
+        """The snapshot of the last tick. Immutable, so any thread may read it."""
+        self.tick_s = 0.0
+        """How long the last tick took, seconds."""
+        self._sources = sources
+        self._has_system_cgroups = has_system_cgroups
+        self._known_problems = problems
+        self._clock = clock or Clock()
+        self._boot_ns: int | None = None
+        self._places: dict[CgroupPath, Place] = {}
+        self._firsts: dict[CgroupPath, tuple[int, ProcessSample]] = {}
+        self._cgroups: Mapping[CgroupPath, CgroupSample] = {}
+
+    def tick(self) -> Snapshot:
+        """Read everything once, and derive the snapshot.
+
+        Raises:
+            ParseError: the host's own totals are not in their documented form.
+        """
+        begun_ns = self._clock.monotonic_ns()
+        sample = self._sample(begun_ns)
+        snapshot = derive(self.newest, sample)
+        self.newest = replace(snapshot, findings=assess(snapshot))
+        self.tick_s = (self._clock.monotonic_ns() - begun_ns) / 1e9
+        return self.newest
+
+    def close(self) -> None:
+        """Give all descriptors back and let go of the runtimes."""
+        self._sources.runtimes.stop()
+        self._sources.cgroups.close()
+
+    def _sample(self, monotonic_ns: int) -> Sample:
+        sources = self._sources
+        wall_ns = self._clock.wall_ns()
+        host = sources.host.read()
+        if self._boot_ns is None:
+            self._boot_ns = wall_ns - int(host.uptime_s * 1e9)
+        inodes = sources.cgroups.walk()
+        places = self._places = {path: self._places.get(path) or classify(path) for path in inodes}
+        found = {path: place.container for path, place in places.items() if place.container}
+        wanted = {
+            path: inode
+            for path, inode in inodes.items()
+            if path in found or path == ROOT or (self._has_system_cgroups and not places[path].is_inside)
+        }
+        cgroups, malformed = sources.cgroups.read(wanted)
+        processes = self._processes(found, inodes, cgroups)
+        runtimes, containers, runtime_problems = self._look_at_runtimes()
+        self._cgroups = cgroups
+        return Sample(
+            wall_ns=wall_ns,
+            monotonic_ns=monotonic_ns,
+            host=host,
+            mode=sources.cgroups.hierarchies.mode,
+            cgroups=cgroups,
+            found=found,
+            processes=processes,
+            networks=self._networks(host, processes),
+            containers=containers,
+            runtimes=runtimes,
+            problems=(*runtime_problems, *self._problems(malformed), *self._known_problems),
+        )
+
+    def _processes(
+        self,
+        found: Mapping[CgroupPath, FoundContainer],
+        inodes: Mapping[CgroupPath, int],
+        cgroups: Mapping[CgroupPath, CgroupSample],
+    ) -> dict[CgroupPath, ProcessSample]:
+        """Find the first process of each container, and keep it for as long as it runs."""
+        firsts = {}
+        for path in found:
+            inode, process = self._firsts.get(path, (0, None))
+            cgroup = cgroups.get(path)
+            if cgroup is None:
+                continue
+            if inode != inodes[path] or process is None or self._may_have_ended(cgroup, process):
+                process = self._first_process(path, inodes)
+            if process is not None:
+                firsts[path] = (inodes[path], process)
+        self._firsts = firsts
+        return {path: process for path, (_, process) in firsts.items()}
+
+    def _may_have_ended(self, cgroup: CgroupSample, process: ProcessSample) -> bool:
+        """Look only where the number of tasks has changed: a first process does not end without that."""
+        before = self._cgroups.get(cgroup.path)
+        if (
+            before is None
+            or before.pids is None
+            or before.pids is not cgroup.pids
+            or before.events is not cgroup.events
+        ):
+            return not self._sources.processes.is_running(process)
+        return False
+
+    def _first_process(self, path: CgroupPath, inodes: Mapping[CgroupPath, int]) -> ProcessSample | None:
+        """Look in the container's cgroup, then in those below: a systemd or crun inside moves its processes there."""
+        sources = self._sources
+        below = f"{path}/"
+        for each in (path, *sorted(other for other in inodes if other.startswith(below))):
+            pids = sources.cgroups.processes(each)
+            if pids:
+                return sources.processes.first_of(pids, self._boot_ns or 0)
+        return None
+
+    def _networks(
+        self, host: HostSample, processes: Mapping[CgroupPath, ProcessSample]
+    ) -> dict[NetnsKey, Mapping[str, InterfaceStat]]:
+        """Read each network namespace once, the host's among them."""
+        pids = {host.netns: 1} if host.netns is not None else {}
+        for process in processes.values():
+            if process.netns is not None:
+                pids.setdefault(process.netns, process.pid)
+        return {
+            netns: interfaces
+            for netns, pid in pids.items()
+            if (interfaces := self._sources.processes.interfaces(pid)) is not None
+        }
+
+    def _look_at_runtimes(
+        self,
+    ) -> tuple[tuple[RuntimeSample, ...], tuple[ContainerInfo, ...], list[Problem]]:
+        samples, problems = [], []
+        infos: dict[str, ContainerInfo] = {}
+        for watch in self._sources.runtimes.look():
+            sample, problem = watch.look()
+            samples.append(sample)
+            if problem:
+                problems.append(problem)
+            for info in watch.infos:
+                infos.setdefault(info.id, info)
+        return tuple(samples), tuple(infos.values()), problems
+
+    def _problems(self, malformed: ParseError | None) -> list[Problem]:
+        hierarchies = self._sources.cgroups.hierarchies
+        problems = []
+        if hierarchies.mode is None:
+            problems.append(
+                Problem(
+                    "cgroup",
+                    "no cgroup hierarchy is mounted: there are no containers to be seen",
+                    "sudo mount -t cgroup2 none /sys/fs/cgroup",
+                )
+            )
+        elif hierarchies.is_partial:
+            problems.append(
+                Problem(
+                    "cgroup",
+                    "only a part of the host's cgroups is visible from here",
+                    "run topcon on the host, or its container with --pid host --cgroupns host",
+                )
+            )
+        if malformed:
+            problems.append(Problem("cgroup", str(malformed)))
+        for source, access, lost in (
+            ("cgroup", self._sources.cgroup_access, "its numbers are missing"),
+            ("processes", self._sources.process_access, "namespaces of other users' containers are not shown"),
+        ):
+            if access.refused:
+                problems.append(Problem(source, f"permission denied at {access.refused}: {lost}", "sudo topcon"))
+        return problems
+
+
+class SamplerThread(threading.Thread):
+    """Ticks on a fixed grid. A tick that comes late is left out, never made up for."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        interval_s: float,
+        on_snapshot: Callable[[Snapshot], object],
+        on_failure: Callable[[BaseException], object],
+    ) -> None:
+        """Call ``on_snapshot`` after each tick, ``on_failure`` once if one fails; both on this thread."""
+        super().__init__(name="topcon-sampler", daemon=True)
+        self._sampler = sampler
+        self._interval_s = interval_s
+        self._on_snapshot = on_snapshot
+        self._on_failure = on_failure
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Tick until stopped."""
+        try:
+            due = time.monotonic()
+            while not self._stopped.is_set():
+                self._on_snapshot(self._sampler.tick())
+                now = time.monotonic()
+                due += self._interval_s * max(1, -(-(now - due) // self._interval_s))
+                self._stopped.wait(due - now)
+        except BaseException as error:  # noqa: BLE001  the front end ends with it
+            self._on_failure(error)
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self._stopped.set()

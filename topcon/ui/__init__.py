@@ -1,0 +1,1 @@
+"""The terminal UI: messages in, widgets out. It sees snapshots, never sources."""

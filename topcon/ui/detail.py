@@ -1,0 +1,229 @@
+"""What the details of a row say. No Textual here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from topcon.columns import SEVERITY_MARKS, Line, state_text
+from topcon.model.sample import NAMESPACE_KINDS
+from topcon.model.snapshot import ContainerNode, PodNode, Severity
+from topcon.text import (
+    UNKNOWN,
+    printable,
+    to_age_text,
+    to_bytes_text,
+    to_cores_text,
+    to_count_text,
+    to_percent_text,
+    to_time_text,
+)
+from topcon.ui.spans import Span, Spans, Tone
+from topcon.ui.table import severity_tone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from topcon.columns import Node
+    from topcon.model.sample import Port
+    from topcon.model.snapshot import PressureShare, Snapshot, Usage
+
+T = TypeVar("T", int, float)
+
+LABEL_WIDTH = 12
+NS_PER_S = 10**9
+
+
+def find(snapshot: Snapshot, key: str) -> Node | None:
+    """Return the pod or container of a row's key, if it is still there."""
+    kind, _, rest = key.partition(":")
+    if kind == "container":
+        return next((node for node in snapshot.containers.values() if node.key == rest), None)
+    return next((pod for pod in snapshot.pods if pod.key == rest), None)
+
+
+def detail_lines(snapshot: Snapshot, node: Node, width: int) -> list[Spans]:
+    """Write all that is known of a pod or container."""
+    lines = _findings(snapshot, node)
+    if isinstance(node, PodNode):
+        lines += _pod(snapshot, node)
+    else:
+        lines += _container(snapshot, node)
+    return [wrapped for line in lines for wrapped in _wrapped(line, width)]
+
+
+def _wrapped(line: Spans, width: int) -> list[Spans]:
+    """Break a long value over several lines, under its first one."""
+    if len(line) != _PAIR or len(line[0].text) + len(line[1].text) <= width:
+        return [line]
+    label, value = line
+    room = max(width - len(label.text), 1)
+    texts = [value.text[at : at + room] for at in range(0, len(value.text), room)]
+    indent = Span(" " * len(label.text))
+    return [[label if index == 0 else indent, Span(text, value.tone)] for index, text in enumerate(texts)]
+
+
+_PAIR = 2
+
+
+def _findings(snapshot: Snapshot, node: Node) -> list[Spans]:
+    containers = node.containers if isinstance(node, PodNode) else (node,)
+    names: dict[str, str] = {container.key: container.name for container in containers}
+    lines: list[Spans] = []
+    for finding in snapshot.findings:
+        if finding.target in names:
+            tone = severity_tone(finding.severity)
+            mark = SEVERITY_MARKS.get(finding.severity, "·")
+            of = f"{printable(names[finding.target])}: " if len(containers) > 1 else ""
+            lines.append([Span(f" {mark} "), Span(f"{of}{finding.summary}", tone)])
+            if finding.severity > Severity.INFO:
+                lines.append([Span("   "), Span(finding.advice, Tone.DIM)])
+    return [*lines, []] if lines else []
+
+
+def _title(text: str) -> list[Spans]:
+    return [[], [Span(f" {text}", Tone.ACCENT)]]
+
+
+def _pair(label: str, value: object, tone: Tone = Tone.PLAIN) -> Spans:
+    text = UNKNOWN if value is None or value == "" else printable(str(value))
+    return [Span(f"   {label:{LABEL_WIDTH}} ", Tone.DIM), Span(text, Tone.DIM if text == UNKNOWN else tone)]
+
+
+def _pod(snapshot: Snapshot, pod: PodNode) -> list[Spans]:
+    line = Line(pod, None, snapshot.sample.wall_ns)
+    lines = [
+        _pair("pod", pod.name, Tone.STRONG),
+        _pair("kind", f"{pod.kind} ({pod.key})"),
+        _pair("state", state_text(line)),
+        *_title("Containers"),
+    ]
+    for container in pod.containers:
+        state = state_text(Line(container, None, snapshot.sample.wall_ns))
+        lines.append(_pair(state, container.name))
+    return [*lines, *_usage(pod.usage)]
+
+
+def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
+    info = container.info
+    line = Line(container, None, snapshot.sample.wall_ns)
+    pod = next(pod for pod in snapshot.pods if container in pod.containers)
+    lines = [
+        _pair("name", info.name, Tone.STRONG),
+        _pair("id", info.id),
+        _pair("runtime", f"{info.runtime} (named by {info.source})"),
+        _pair("image", info.image),
+        _pair("command", info.command),
+        _pair("pod", f"{pod.name} ({pod.kind})"),
+        *_title("State"),
+        _pair("state", state_text(line)),
+        _pair("health", info.health),
+        _pair("started", _when(container.started_ns, snapshot)),
+        *([_pair("finished", _when(info.finished_ns, snapshot))] if info.finished_ns else []),
+        *([_pair("exit code", info.exit_code)] if info.exit_code is not None else []),
+        _pair("restarts", _restarts(container)),
+        *_usage(container.usage),
+        *_memory(container),
+        *_title("Isolation"),
+        _pair("pid", _pid(container)),
+        _pair("cgroup", container.cgroup.path if container.cgroup else None),
+        *_namespaces(container),
+    ]
+    if info.ports:
+        lines += _title("Ports")
+        lines += [_pair(f"{port.container_port}/{port.protocol}", _published(port)) for port in info.ports]
+    if info.labels:
+        lines += _title("Labels")
+        lines += [_pair(printable(name), value) for name, value in sorted(info.labels.items())]
+    return lines
+
+
+def _when(wall_ns: int | None, snapshot: Snapshot) -> str | None:
+    if wall_ns is None:
+        return None
+    return f"{to_time_text(wall_ns)} ({to_age_text((snapshot.sample.wall_ns - wall_ns) / NS_PER_S)} ago)"
+
+
+def _restarts(container: ContainerNode) -> str | None:
+    info = container.info
+    if info.restarts is None:
+        return None
+    return f"{info.restarts} (policy {info.restart_policy or UNKNOWN})"
+
+
+def _usage(usage: Usage) -> list[Spans]:
+    pressure = usage.pressure
+    return [
+        *_title("Use"),
+        _pair("CPU", _of(to_cores_text(usage.cpu_cores), usage.cpu_limit_cores, to_cores_text, usage.cpu_limit_share)),
+        _pair("throttled", f"{to_percent_text(usage.throttled_share)} of its periods")
+        if usage.throttled_share is not None
+        else _pair("throttled", None),
+        _pair(
+            "memory",
+            _of(to_bytes_text(usage.memory_bytes), usage.memory_limit_bytes, to_bytes_text, usage.memory_limit_share),
+        ),
+        _pair("network", f"{_rate(usage.rx_bytes_per_second)} in, {_rate(usage.tx_bytes_per_second)} out"),
+        _pair("disk", f"{_rate(usage.read_bytes_per_second)} read, {_rate(usage.write_bytes_per_second)} written"),
+        _pair("pids", _of(to_count_text(usage.pids), usage.pids_limit, to_count_text, None)),
+        _pair("CPU stall", _stall(pressure.cpu if pressure else None)),
+        _pair("mem stall", _stall(pressure.memory if pressure else None)),
+        _pair("I/O stall", _stall(pressure.io if pressure else None)),
+    ]
+
+
+def _of(text: str, limit: T | None, to_text: Callable[[T], str], share: float | None) -> str:
+    if limit is None:
+        return f"{text}, no limit"
+    percent = "" if share is None else f" ({to_percent_text(share)})"
+    return f"{text} of {to_text(limit)}{percent}"
+
+
+def _rate(bytes_per_second: float | None) -> str:
+    return UNKNOWN if bytes_per_second is None else f"{to_bytes_text(bytes_per_second)}/s"
+
+
+def _stall(line: PressureShare | None) -> str | None:
+    if line is None or line.some is None:
+        return None
+    full = "" if line.full is None else f", all {to_percent_text(line.full)}"
+    return f"some tasks {to_percent_text(line.some)}{full} of the time"
+
+
+def _memory(container: ContainerNode) -> list[Spans]:
+    memory = container.cgroup.memory if container.cgroup else None
+    if memory is None:
+        return []
+    return [
+        *_title("Memory"),
+        _pair("charged", to_bytes_text(memory.current)),
+        _pair("working set", to_bytes_text(memory.working_set)),
+        _pair("anonymous", to_bytes_text(memory.anon)),
+        _pair("page cache", to_bytes_text(memory.file)),
+        _pair("swap", to_bytes_text(memory.swap_current)),
+        _pair("peak", to_bytes_text(memory.peak)),
+        _pair("OOM kills", to_count_text(memory.oom_kill)),
+    ]
+
+
+def _pid(container: ContainerNode) -> str | None:
+    process = container.process
+    if process is None:
+        return None
+    inside = f", {process.ns_pids[-1]} inside" if len(process.ns_pids) > 1 else ""
+    return f"{process.pid}{inside} ({process.comm})"
+
+
+def _namespaces(container: ContainerNode) -> Iterable[Spans]:
+    process = container.process
+    if process is None:
+        return
+    yield _pair("host's", ", ".join(container.shared_with_host) or "none")
+    for kind in NAMESPACE_KINDS:
+        inode = getattr(process.namespaces, kind)
+        if kind not in container.shared_with_host:
+            yield _pair(kind, inode)
+
+
+def _published(port: Port) -> str:
+    address = port.host_ip or "*"
+    return f"at {f'[{address}]' if ':' in address else address}:{port.host_port}"

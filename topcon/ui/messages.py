@@ -1,0 +1,46 @@
+"""What is told to the app, from other threads among others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from topcon.actions import Outcome, Verb
+    from topcon.model.snapshot import ContainerNode, Snapshot
+
+
+@dataclass
+class SnapshotReady(Message):
+    """A new snapshot. One that has not been drawn yet gives way to it."""
+
+    snapshot: Snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether an older message that still waits can be dropped."""
+        return isinstance(message, SnapshotReady)
+
+
+@dataclass
+class SamplerFailed(Message):
+    """The sampler has ended with an error."""
+
+    error: BaseException
+
+
+@dataclass
+class QuestionReady(Message):
+    """What an action would do is known."""
+
+    verb: Verb
+    container: ContainerNode
+    consequences: list[str]
+
+
+@dataclass
+class ActionEnded(Message):
+    """An action has ended, well or not."""
+
+    outcome: Outcome

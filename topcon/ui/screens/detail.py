@@ -1,0 +1,71 @@
+"""The details of a row, live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.screen import Screen
+
+from topcon.ui.detail import detail_lines, find
+from topcon.ui.spans import Span, Tone
+from topcon.ui.widgets.keys import Keys
+from topcon.ui.widgets.lines import Lines, ScrollLines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from topcon.model.snapshot import Snapshot
+    from topcon.ui.spans import Spans
+
+
+class DetailScreen(Screen[None]):
+    """Shows one pod or container for as long as it is there, and says so when it is gone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,o,q", "dismiss", "back")]
+
+    def __init__(self, key: str, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans]) -> None:
+        """Show the row ``key`` in the frame of the main screen: its header and its line of what is wrong."""
+        super().__init__()
+        self._key = key
+        self._header = header
+        self._wrong = wrong
+        self._snapshot: Snapshot | None = None
+        self._lines: list[Spans] = []
+
+    def compose(self) -> ComposeResult:
+        """Lay out the frame."""
+        yield Lines(id="header")
+        yield ScrollLines(id="detail")
+        yield Lines(id="wrong")
+        yield Keys(id="keys")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the row as it is in this snapshot."""
+        self._snapshot = snapshot
+        width = self.size.width
+        if not self.is_mounted or not width:
+            return
+        node = find(snapshot, self._key)
+        if node is not None:
+            self._lines = detail_lines(snapshot, node, width - 1)
+        elif self._lines and self._lines[0] != _GONE:
+            self._lines = [_GONE, [], *self._lines]
+        self.query_one("#header", Lines).show(self._header(width))
+        self.query_one(ScrollLines).show(self._lines)
+        self.query_one("#wrong", Lines).show([self._wrong(width)])
+        self.query_one(Keys).show_keys(self)
+
+    def on_mount(self) -> None:
+        """Take the keys."""
+        self.query_one(ScrollLines).focus()
+
+    def on_resize(self) -> None:
+        """Draw again in the new width."""
+        if self._snapshot is not None:
+            self.call_after_refresh(self.show, self._snapshot)
+
+
+_GONE: list[Span] = [Span(" it is gone; this is how it was last seen", Tone.WARN)]

@@ -1,0 +1,127 @@
+"""Text with tones, the way all of the screen is put together. No Textual here: what is shown can be tested as data."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from topcon.text import cell_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from topcon.model.snapshot import History
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+LEVELS = "▁▂▃▄▅▆▇█"
+PER_BAR = 6
+"""Samples that one bar of a sparkline stands for."""
+
+
+class Tone(StrEnum):
+    """What a text means; the theme gives it a colour."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    STRONG = "strong"
+    ACCENT = "accent"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+class Span(NamedTuple):
+    """A piece of a line."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+Spans = list[Span]
+
+
+def width_of(spans: Iterable[Span]) -> int:
+    """How many columns the spans take."""
+    return sum(cell_width(span.text) for span in spans)
+
+
+def fitted(spans: Iterable[Span], width: int) -> Spans:
+    """Cut the spans off after ``width`` columns, with an ellipsis where something is lost."""
+    result: Spans = []
+    left = width
+    for span in spans:
+        needed = cell_width(span.text)
+        if needed > left:
+            if left > 0:
+                result.append(Span(cut_end(span.text, left), span.tone))
+            break
+        result.append(span)
+        left -= needed
+    return result
+
+
+def cut_end(text: str, width: int) -> str:
+    """Shorten a text to ``width`` columns at its end."""
+    if cell_width(text) <= width:
+        return text
+    shown = ""
+    for character in text:
+        if cell_width(shown + character) >= width:
+            break
+        shown += character
+    return f"{shown}…"
+
+
+def spread(left: Spans, right: Spans, width: int) -> Spans:
+    """Put one part at the left edge and the other at the right one; the left part gives way."""
+    right = fitted(right, width)
+    room = width - width_of(right)
+    left = fitted(left, max(room - 1, 0))
+    return [*left, Span(" " * (room - width_of(left))), *right]
+
+
+def bar(share: float | None, width: int) -> str:
+    """Draw how full something is, in eighths of a column."""
+    if share is None:
+        return " " * width
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)
+
+
+def bars(history: History, tick: int, width: int) -> list[float | None]:
+    """Average a history, whose newest value is of ``tick``, to ``width`` bars of `PER_BAR` samples, the newest last.
+
+    The samples that a bar stands for are fixed, so bars move on together every so often and do not flicker between.
+    """
+    sums = [0.0] * width
+    counts = [0] * width
+    newest = tick // PER_BAR
+    for age, value in enumerate(reversed(history)):
+        at = width - 1 - (newest - (tick - age) // PER_BAR)
+        if at < 0:
+            break
+        if value is not None:
+            sums[at] += value
+            counts[at] += 1
+    return [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+
+
+def sparkline(values: Sequence[float | None], top: float) -> str:
+    """Draw values as a row of bars of which ``top`` is the highest; unknown is blank."""
+    return "".join(" " if value is None else LEVELS[_level(value, top)] for value in values)
+
+
+def _level(value: float, top: float) -> int:
+    return min(int(value / top * len(LEVELS)), len(LEVELS) - 1) if top > 0 else 0
+
+
+def steady_top(values: Iterable[float | None], least: float) -> float:
+    """Choose a scale for bars that changes seldom: ``least``, doubled until nothing is above it."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    top = least
+    while top < highest:
+        top *= 2
+    return top

@@ -1,0 +1,1 @@
+"""Widgets that draw lines of spans; none knows what a container is."""

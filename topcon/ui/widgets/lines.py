@@ -1,0 +1,96 @@
+"""Widgets that show lines of spans, and send to the terminal only the lines that have changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from topcon.ui.spans import Span, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.style import Style
+    from textual.binding import BindingType
+
+    from topcon.ui.spans import Spans
+
+TONE_CLASSES = frozenset(f"tone--{tone}" for tone in Tone)
+"""Component classes, one a tone; ``topcon.tcss`` gives them their colours."""
+
+
+def to_strip(widget: Widget, spans: Spans, width: int, background: Style | None = None) -> Strip:
+    """Paint spans in the widget's colours, filled up to ``width``; ``background`` is laid under all of them."""
+    base = widget.rich_style
+    if background is not None:
+        base += background
+    segments = [
+        Segment(span.text, base + widget.get_component_rich_style(f"tone--{span.tone}", partial=True)) for span in spans
+    ]
+    length = sum(cell_len(segment.text) for segment in segments)
+    return Strip(segments, length).adjust_cell_length(width, base)
+
+
+class Lines(Widget):
+    """Some lines that do not scroll."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+
+    def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
+        """Show nothing yet."""
+        super().__init__(id=id)
+        self._lines: list[Spans] = []
+
+    def show(self, lines: list[Spans]) -> None:
+        """Show these lines, as many as there is height for."""
+        before, self._lines = self._lines, lines
+        for y in range(max(len(before), len(lines))):
+            if before[y : y + 1] != lines[y : y + 1]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line."""
+        spans = self._lines[y] if y < len(self._lines) else [Span("")]
+        return to_strip(self, spans, self.size.width)
+
+
+class ScrollLines(ScrollView, can_focus=True):
+    """Lines that scroll."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "up", show=False),
+        Binding("down,j", "scroll_down", "down", show=False),
+        Binding("pageup,ctrl+u", "page_up", "page up", show=False),
+        Binding("pagedown,ctrl+d,space", "page_down", "page down", show=False),
+        Binding("home,g", "scroll_home", "top", show=False),
+        Binding("end,G", "scroll_end", "end", show=False),
+    ]
+
+    def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
+        """Show nothing yet."""
+        super().__init__(id=id)
+        self._lines: list[Spans] = []
+
+    def show(self, lines: Sequence[Spans]) -> None:
+        """Show these lines; where one has scrolled to, one stays."""
+        before, self._lines = self._lines, list(lines)
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines))
+        if len(before) != len(self._lines):
+            self.refresh()
+            return
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self.refresh_line(y)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line of the part that is in sight."""
+        at = y + self.scroll_offset.y
+        return to_strip(self, self._lines[at] if at < len(self._lines) else [Span("")], self.size.width)
