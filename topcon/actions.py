@@ -13,7 +13,6 @@ import signal as signals
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from topcon.errors import ActionFailed
@@ -23,6 +22,7 @@ from topcon.text import printable, to_time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from topcon.kernel.process import ProcFs
     from topcon.model.sample import ContainerId, ContainerKey
@@ -188,13 +188,6 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
-
-
-def default_audit_log() -> Path:
-    """Return where actions are logged unless told otherwise: in the state folder (XDG Base Directory)."""
-    state = os.environ.get("XDG_STATE_HOME") or ""
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "topcon" / "audit.jsonl"
 
 
 def ssh_client(processes: ProcFs) -> str | None:

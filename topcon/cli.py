@@ -207,7 +207,8 @@ def _sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bo
 
 
 def _actions(config: Config, runtimes: RuntimeWatches) -> Actions:
-    from topcon.actions import Actions, AuditLog, default_audit_log, ssh_client
+    from topcon.actions import Actions, AuditLog, ssh_client
+    from topcon.config import default_audit_log
     from topcon.kernel.files import Access
     from topcon.kernel.process import ProcFs
 

@@ -155,9 +155,19 @@ SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, LISTEN_SETTING)
 
 def default_file() -> Path:
     """Return where the configuration file is looked for (XDG Base Directory)."""
-    home = os.environ.get("XDG_CONFIG_HOME") or ""
-    base = Path(home) if home.startswith("/") else Path.home() / ".config"
-    return base / "topcon" / "config.toml"
+    return _xdg_folder("XDG_CONFIG_HOME", "~/.config") / "topcon" / "config.toml"
+
+
+def default_audit_log() -> Path:
+    """Return where actions are logged unless told otherwise (XDG Base Directory)."""
+    return _xdg_folder("XDG_STATE_HOME", "~/.local/state") / "topcon" / "audit.jsonl"
+
+
+def _xdg_folder(variable: str, otherwise: str) -> Path:
+    """Return the folder that a variable names; relative ones do not count, says the specification."""
+    named = os.environ.get(variable, "")
+    # Path.expanduser() raises for a user without a home; this leaves the path as it is.
+    return Path(named if named.startswith("/") else os.path.expanduser(otherwise))  # noqa: PTH111
 
 
 def load_config(options: Mapping[str, Any], file: Path | None) -> Config:

@@ -136,7 +136,7 @@ _PodKey = tuple[PodKind, str, str]
 
 
 def _pods(members: Iterable[Member], host_netns: NetnsKey | None) -> Mapping[_PodKey, list[Member]]:
-    """Find the pod of each: Compose projects, then shared network namespaces, then singles; nested go with the outer."""
+    """Find the pod of each: Compose projects, then shared network namespaces, then singles; the nested go along."""
     members = list(members)
     top = [member for member in members if member.outer is None]
     pod_of: dict[ContainerKey, _PodKey] = {}

@@ -35,8 +35,10 @@ OVERLAP_S = 1.0
 INSPECT_S = 0.25
 """Inspecting stops after so long, and goes on at the next call."""
 EVENTS = "docker: /events"
-ACTIONS = ("create", "start", "restart", "pause", "unpause", "stop", "kill", "die", "oom", "destroy", "rename")
-ACTIONS += ("update", "health_status")
+ACTIONS = (
+    *("create", "start", "restart", "pause", "unpause", "stop", "kill", "die", "oom", "destroy", "rename"),
+    *("update", "health_status"),
+)
 
 # urllib3 reports full pools to stderr, which is the screen.
 logging.getLogger("urllib3").setLevel(logging.ERROR)

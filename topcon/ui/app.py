@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -88,6 +89,7 @@ class TopconApp(App[int]):
         self.theme = theme.name
         self._follow = follow
         self._unfollow: Callable[[], None] | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self._newest = first
         self._shown = first
         self._actions = actions
@@ -102,7 +104,9 @@ class TopconApp(App[int]):
         """Run until the person quits or a signal ends it; return the exit status."""
 
         def end(status: int) -> None:
-            self.call_later(self.exit, status)
+            # A signal's handler does not wake the event loop by itself.
+            if self._event_loop is not None:
+                self._event_loop.call_soon_threadsafe(self.exit, status)
 
         with ending_on_signals(end, self._close_actions):
             status = self.run()
@@ -122,6 +126,7 @@ class TopconApp(App[int]):
 
     def on_mount(self) -> None:
         """Begin to follow the host."""
+        self._event_loop = asyncio.get_running_loop()
         self.query_one(TreeTable).focus()
         if self._follow is not None:
             self._unfollow = self._follow(

@@ -1,0 +1,29 @@
+"""What all tests share: a host made of files, and nothing of the developer's own machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import FakeHost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """A host on pure version 2."""
+    return FakeHost(tmp_path / "host")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's configuration, state, daemons, time zone and terminal out of the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("TZ", "UTC")
+    for name in ("DOCKER_HOST", "XDG_RUNTIME_DIR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    os.environ.setdefault("TERM", "xterm-256color")
