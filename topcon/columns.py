@@ -66,7 +66,7 @@ class Column:
     """Its key in the sort menu."""
     width: int
     priority: int
-    """Columns of a greater number give way first where the screen is narrow."""
+    """Where the screen is narrow, those of the greatest number give way first, together; 0 stays."""
     value: Callable[[Line], float | str | None]
     text: Callable[[Line], str]
     share: Callable[[Line], float | None] | None = None
@@ -123,7 +123,7 @@ FINDING = Column(
     "f",
     1,
     0,
-    lambda line: float(line.severity or 0),
+    lambda line: float(line.severity or 0) if line.severity in SEVERITY_MARKS else 0.0,
     lambda line: SEVERITY_MARKS.get(line.severity, " "),
     help="worst finding",
 )
@@ -132,13 +132,13 @@ SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
 COLUMNS = (
     NAME,
     FINDING,
-    Column("state", "STATE", "s", 10, 1, _state_value, state_text, help="state and health", is_left=True),
+    Column("state", "STATE", "s", 10, 10, _state_value, state_text, help="state and health", is_left=True),
     Column(
         "history",
         "CPU ·60s",
         "h",
         10,
-        5,
+        80,
         lambda line: line.usage.cpu_cores,
         lambda _: "",
         history=lambda line: line.usage.cpu_history,
@@ -159,7 +159,7 @@ COLUMNS = (
         "%LIM",
         "C",
         4,
-        2,
+        40,
         lambda line: line.usage.cpu_limit_share,
         lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.cpu_limit_share),
         share=lambda line: line.usage.cpu_limit_share,
@@ -180,7 +180,7 @@ COLUMNS = (
         "%LIM",
         "M",
         4,
-        1,
+        20,
         lambda line: line.usage.memory_limit_share,
         lambda line: "" if line.usage.memory_limit_bytes is None else to_percent_text(line.usage.memory_limit_share),
         share=lambda line: line.usage.memory_limit_share,
@@ -191,7 +191,7 @@ COLUMNS = (
         "THR",
         "t",
         4,
-        3,
+        50,
         lambda line: line.usage.throttled_share,
         lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.throttled_share),
         help="periods throttled by the CPU limit",
@@ -201,7 +201,7 @@ COLUMNS = (
         "PSI",
         "p",
         4,
-        4,
+        60,
         _pressure,
         lambda line: to_percent_text(_pressure(line)),
         help="time stalled for CPU, memory or I/O, the worst",
@@ -211,7 +211,7 @@ COLUMNS = (
         "NET↓",
         "r",
         BYTES_WIDTH,
-        2,
+        30,
         lambda line: line.usage.rx_bytes_per_second,
         lambda line: to_bytes_text(line.usage.rx_bytes_per_second),
         help="received, bytes a second",
@@ -221,7 +221,7 @@ COLUMNS = (
         "NET↑",
         "x",
         BYTES_WIDTH,
-        2,
+        30,
         lambda line: line.usage.tx_bytes_per_second,
         lambda line: to_bytes_text(line.usage.tx_bytes_per_second),
         help="sent, bytes a second",
@@ -231,7 +231,7 @@ COLUMNS = (
         "READ",
         "d",
         BYTES_WIDTH,
-        5,
+        90,
         lambda line: line.usage.read_bytes_per_second,
         lambda line: to_bytes_text(line.usage.read_bytes_per_second),
         help="read from disks, bytes a second",
@@ -241,7 +241,7 @@ COLUMNS = (
         "WRITE",
         "w",
         BYTES_WIDTH,
-        5,
+        90,
         lambda line: line.usage.write_bytes_per_second,
         lambda line: to_bytes_text(line.usage.write_bytes_per_second),
         help="written to disks, bytes a second",
@@ -251,7 +251,7 @@ COLUMNS = (
         "PIDS",
         "i",
         5,
-        6,
+        100,
         lambda line: line.usage.pids,
         lambda line: to_count_text(line.usage.pids),
         help="processes and threads",
@@ -261,7 +261,7 @@ COLUMNS = (
         "AGE",
         "a",
         4,
-        4,
+        70,
         lambda line: line.age_s,
         lambda line: to_age_text(line.age_s),
         help="time since the start, or since the end",

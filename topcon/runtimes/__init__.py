@@ -79,6 +79,10 @@ class Lifecycle(Protocol):
         ...
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """What an entry point names."""
@@ -88,6 +92,8 @@ class Plugin:
     """Where the runtime may listen; ``~`` and ``$VARIABLES`` are expanded, those that cannot be are passed over."""
     connect: Callable[[str], Runtime]
     """Connect to a socket; raises `SourceUnavailable`."""
+    prepare: Callable[[], None] = _nothing
+    """Import the client library, so that its time is not taken for the runtime's silence."""
 
 
 def plugin_names() -> list[str]:

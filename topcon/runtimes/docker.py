@@ -84,6 +84,9 @@ class Docker:
             self._inspect()
         except self._errors as error:
             self._unavailable(error)
+        finally:
+            # docker-py keeps a connection open for each URL that was asked for, its query included, up to 25.
+            self._api.close()
         return tuple(self._infos.values())
 
     def close(self) -> None:
@@ -334,6 +337,10 @@ def _state(text: str | None) -> State:
     return State(text) if text in set(State) else State.UNKNOWN
 
 
+def _prepare() -> None:
+    import docker  # noqa: F401, PLC0415  0.12 s
+
+
 PLUGIN = Plugin(
     name=NAME,
     sockets=(
@@ -345,4 +352,5 @@ PLUGIN = Plugin(
         "~/.docker/desktop/docker.sock",
     ),
     connect=Docker,
+    prepare=_prepare,
 )

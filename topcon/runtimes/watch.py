@@ -22,6 +22,8 @@ RETRY_S = (1.0, 2.0, 3.0)
 """Waits between attempts to connect; the last one stays."""
 LATE_AFTER_S = 1.0
 """A call that takes longer than this is worth a word to the user."""
+LONGEST_WAIT_S = 15.0
+"""How long a command waits for runtimes at the most, however busy the host."""
 SEARCH_S = 10.0
 """How often sockets are looked for that were not there before."""
 
@@ -128,6 +130,7 @@ class RuntimeWatch:
             self._bug = bug
 
     def _keep_following(self) -> None:
+        self.plugin.prepare()
         attempts = 0
         while not self._stopped.is_set():
             try:
@@ -209,10 +212,12 @@ class RuntimeWatches:
                     # Replaced, not changed: other threads look through it.
                     self._watches = {**self._watches, (name, path): watch}
 
-    def wait_settled(self, timeout_s: float) -> None:
-        """Wait until each runtime has answered or failed once, but no longer than ``timeout_s``."""
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until and not all(watch.is_settled for watch in self._watches.values()):
+    def wait_settled(self, silence_s: float) -> None:
+        """Wait until each runtime has answered or failed once, or has been silent for ``silence_s``."""
+        until = time.monotonic() + LONGEST_WAIT_S
+        while time.monotonic() < until and not all(
+            watch.is_settled or watch.look()[0].silent_s >= silence_s for watch in self._watches.values()
+        ):
             time.sleep(0.01)
 
     def of(self, container: ContainerId) -> RuntimeWatch | None:

@@ -44,6 +44,12 @@ ERROR_S = 30.0
 SIGHUP_STATUS = STATUS_BASE + 1
 
 
+OF_THE_TREE = frozenset(
+    ("act", "clear", "details", "filter", "freeze", "help", "reverse", "sort_by", "sort_menu", "stopped")
+)
+"""Actions that make no sense while another screen lies over the tree."""
+
+
 class TopconApp(App[int]):
     """The tree and what can be done in it."""
 
@@ -242,7 +248,7 @@ class TopconApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: what is not possible has no key."""
-        if len(self.screen_stack) > 1 and action != "quit":
+        if len(self.screen_stack) > 1 and action in OF_THE_TREE:
             return False
         if action == "act":
             return self._possible(Verb(str(parameters[0])))

@@ -63,11 +63,8 @@ def layout(width: int, longest_name: int = NAME_WIDTH[1]) -> Layout:
     def needed() -> int:
         return 1 + NAME_WIDTH[0] + sum(column.width + gap for column in chosen if column is not NAME)
 
-    while needed() > width and (least := max(chosen, key=lambda column: column.priority)).priority > 0:
-        # Of equals the last goes first.
-        chosen.reverse()
-        chosen.remove(next(column for column in chosen if column.priority == least.priority))
-        chosen.reverse()
+    while needed() > width and (least := max(column.priority for column in chosen)) > 0:
+        chosen = [column for column in chosen if column.priority < least]
     room = width - needed()
     has_bars = room >= (BAR_WIDTH + 1) * sum(column.share is not None for column in chosen)
     if has_bars:

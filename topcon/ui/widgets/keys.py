@@ -50,7 +50,7 @@ def key_spans(keys: list[tuple[str, str]], width: int) -> Spans:
 def _spans(keys: list[tuple[str, str]]) -> Spans:
     spans: Spans = [Span(" ")]
     for key, meaning in keys:
-        spans += [Span(key, Tone.STRONG), Span(f" {meaning}   ", Tone.DIM)]
+        spans += [Span(key, Tone.STRONG), Span(f" {meaning}  ", Tone.DIM)]
     return spans
 
 

@@ -1,0 +1,144 @@
+"""Copy what topcon reads of a host into a folder, for tests: ``python3 capture.py FOLDER [DOCKER_SOCKET]``, as root.
+
+Only what the tests need is kept, and nothing that says whose host it was: names, ids of the machine, environments.
+Processes of one network namespace share one ``net/dev`` by symbolic links, as the kernel has it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+import sys
+import time
+from pathlib import Path
+
+CGROUP_FILES = re.compile(
+    r"cgroup\.(procs|events|controllers|subtree_control)|cpu\.(stat|max|pressure|cfs_quota_us|cfs_period_us)"
+    r"|cpuacct\.(usage|stat)|memory\.(current|max|peak|stat|pressure|events|events\.local|swap\.current"
+    r"|usage_in_bytes|limit_in_bytes|max_usage_in_bytes|oom_control)|io\.(stat|pressure)"
+    r"|blkio\.throttle\.io_(service_bytes|serviced)_recursive|pids\.(current|max)|freezer\.state"
+)
+HOST_FILES = ("stat", "meminfo", "uptime", "loadavg", "partitions", "pressure/cpu", "pressure/memory", "pressure/io")
+CONTAINER = re.compile("[0-9a-f]{64}")
+DOCKER_FIELDS = {
+    "Config": ("Image", "Labels", "StopSignal", "StopTimeout"),
+    "HostConfig": ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "CgroupnsMode", "RestartPolicy"),
+    "NetworkSettings": ("Ports",),
+    "State": ("Status", "Paused", "OOMKilled", "ExitCode", "StartedAt", "FinishedAt", "Health"),
+    **dict.fromkeys(("Id", "Name", "Created", "Path", "Args", "RestartCount")),
+}
+"""What is kept of an inspected container, a level deep."""
+
+MADE_UP = {
+    "etc/hostname": "host\n",
+    "proc/sys/kernel/random/boot_id": "00000000-0000-4000-8000-000000000001\n",
+}
+
+
+def main(folder: Path, docker_socket: str | None) -> None:
+    """Write ``proc``, ``sys`` and, with a socket, ``docker.json`` below ``folder``."""
+    proc = folder / "proc"
+    for name in (*HOST_FILES, "sys/kernel/osrelease"):
+        save(Path("/proc") / name, proc / name)
+    for name, text in MADE_UP.items():
+        write(folder / name, text)
+    write(folder / "time", f"{time.time():.3f}\n")
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line]
+    write(proc / "self/mountinfo", "\n".join(mounts) + "\n")
+    pids = {1}
+    for line in mounts:
+        pids |= save_hierarchy(Path(line.split()[4]), folder)
+    networks: dict[int, Path] = {}
+    for pid in sorted(pids):
+        save_process(pid, proc, networks)
+    if docker_socket:
+        write(folder / "docker.json", json.dumps(docker_containers(docker_socket), indent=1) + "\n")
+
+
+def save_hierarchy(mount: Path, folder: Path) -> set[int]:
+    """Save the root, the cgroups of containers and those above them; return the containers' pids."""
+    pids = set()
+    for directory, _, names in os.walk(mount):
+        path = Path(directory)
+        is_container = bool(CONTAINER.search(directory)) and not directory.endswith(".mount")
+        if not is_container and path != mount and not any(CONTAINER.search(str(each)) for each in path.rglob("*")):
+            continue
+        for name in names:
+            if CGROUP_FILES.fullmatch(name):
+                save(path / name, folder / str(path / name).lstrip("/"))
+        if is_container:
+            pids |= {int(pid) for pid in (path / "cgroup.procs").read_text().split()}
+        else:
+            write(folder / str(path / "cgroup.procs").lstrip("/"), "")
+    return pids
+
+
+def save_process(pid: int, proc: Path, networks: dict[int, Path]) -> None:
+    """Save a process's stat, status, namespaces and network counters."""
+    source = Path("/proc") / str(pid)
+    target = proc / str(pid)
+    try:
+        stat = (source / "net/dev").stat()
+        # Root without all capabilities may not see those of process 1; its own are the same ones then.
+        namespaces = source if os.access(source / "ns/net", os.R_OK) else Path("/proc/self")
+        save(source / "stat", target / "stat")
+        status = (source / "status").read_text().splitlines(keepends=True)
+    except OSError:
+        return
+    write(target / "status", "".join(line for line in status if line.startswith(("Name", "NSpid", "SigIgn", "SigCgt"))))
+    (target / "ns").mkdir(parents=True, exist_ok=True)
+    for link in (namespaces / "ns").iterdir():
+        try:
+            (target / "ns" / link.name).symlink_to(link.readlink())
+        except OSError:
+            continue
+    (target / "net").mkdir(parents=True, exist_ok=True)
+    if stat.st_ino in networks:
+        (target / "net/dev").symlink_to(os.path.relpath(networks[stat.st_ino], target / "net"))
+    else:
+        save(source / "net/dev", target / "net/dev")
+        networks[stat.st_ino] = target / "net/dev"
+
+
+def docker_containers(path: str) -> list[object]:
+    """Inspect all containers, and keep the fields that are known to be harmless."""
+    kept = []
+    for each in sorted(get(path, "/containers/json?all=1"), key=lambda each: each["Id"]):
+        container = get(path, f"/containers/{each['Id']}/json")
+        kept.append(
+            {
+                name: {key: container[name][key] for key in keys if key in container[name]} if keys else container[name]
+                for name, keys in DOCKER_FIELDS.items()
+            }
+        )
+    return kept
+
+
+def get(path: str, url: str) -> object:
+    """Ask a daemon at a unix socket."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(path)
+    connection.request("GET", url)
+    return json.load(connection.getresponse())
+
+
+def save(source: Path, target: Path) -> None:
+    """Copy a file as far as it can be read."""
+    try:
+        write(target, source.read_text())
+    except OSError:
+        return
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)

@@ -1,0 +1,509 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import FakeHost
+
+from topcon.actions import Verb
+from topcon.ui.messages import SamplerFailed, SnapshotReady
+from topcon.ui.screens.confirm import ConfirmScreen
+from topcon.ui.screens.detail import DetailScreen
+from topcon.ui.screens.help import HelpScreen
+from topcon.ui.screens.sort import SortScreen
+from topcon.ui.widgets.keys import Keys
+from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.tree_table import TreeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
+    from tests.ui.conftest import BusyHost, NotingActions
+    from topcon.ui.app import TopconApp
+
+SIZE = (120, 30)
+
+
+def names(app: TopconApp) -> list[str]:
+    """The names in the tree, from top to bottom."""
+    return [row.line.node.name for row in app.screen_stack[0].query_one(TreeTable)._rows]
+
+
+def selected(app: TopconApp) -> str:
+    row = app.screen_stack[0].query_one(TreeTable).row
+    assert row is not None
+    return row.line.node.name
+
+
+def text(app: TopconApp, query: str = "#tree") -> str:
+    """What a widget of the screen on top shows."""
+    widget = app.screen.query_one(query)
+    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+
+
+async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
+    await pilot.press("home")
+    for _ in range(20):
+        if selected(app) == name:
+            return
+        await pilot.press("down")
+    pytest.fail(f"no row is called {name}")
+
+
+async def test_the_sick_come_first_and_the_stopped_last(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+
+        assert names(app) == ["shop", "shop-db-1", "shop-worker-1", "shop-web-1", "hog", "hostnet", "done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["down"], 1),
+        (["j", "j", "k"], 1),
+        (["up"], 0),
+        (["end"], 7),
+        (["G", "g"], 0),
+        (["G", "home"], 0),
+        (["pagedown"], 7),
+        (["pagedown", "pageup"], 0),
+        (["ctrl+d"], 7),
+        (["ctrl+d", "ctrl+u"], 0),
+    ],
+)
+async def test_the_cursor_moves(make_app: Callable[..., TopconApp], keys: list[str], expected: int) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(*keys)
+
+        assert selected(app) == names(app)[expected]
+
+
+async def test_the_cursor_stays_on_its_container_when_rows_move(
+    make_app: Callable[..., TopconApp], busy: BusyHost
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hostnet")
+        await pilot.press("less_than_sign", "r")
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+
+        assert selected(app) == "hostnet"
+
+
+async def test_before_any_key_the_cursor_waits_at_the_top(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+    app = make_app(sort="name")
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        first = selected(app)
+        busy.docker.infos = tuple(info for info in busy.docker.infos if info.name != first)
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+
+        assert selected(app) == names(app)[0]
+
+
+async def test_folding_and_unfolding(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "shop-worker-1")
+        await pilot.press("left")
+        assert selected(app) == "shop"
+
+        await pilot.press("left")
+        assert "shop-web-1" not in names(app)
+
+        await pilot.press("right")
+        assert "shop-web-1" in names(app)
+
+        await pilot.press("asterisk")
+        assert "shop-web-1" not in names(app)
+
+        await pilot.press("asterisk")
+        assert "shop-web-1" in names(app)
+
+        await pilot.press("minus")
+        assert "shop-web-1" not in names(app)
+
+        await pilot.press("plus")
+        assert "shop-web-1" in names(app)
+
+
+async def test_a_filter_applies_while_it_is_typed_and_escape_takes_it_away(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("slash", *"web")
+        assert names(app) == ["shop", "shop-web-1"]
+
+        await pilot.press("enter")
+        assert names(app) == ["shop", "shop-web-1"]
+        assert "/web" in text(app, "#header")
+
+        await pilot.press("escape")
+        assert len(names(app)) == 8
+
+
+async def test_escape_while_typing_a_filter_drops_it(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("slash", *"zzz")
+        assert "nothing matches /zzz" in text(app)
+
+        await pilot.press("escape")
+        assert len(names(app)) == 8
+
+        await pilot.press("down")
+        assert selected(app) == names(app)[1]
+
+
+async def test_letters_in_the_filter_are_no_commands(
+    make_app: Callable[..., TopconApp], actions: NotingActions
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("slash", *"qSRPK")
+        await pilot.pause()
+
+        assert len(app.screen_stack) == 1
+        assert actions.requests == []
+
+
+async def test_sorting_by_the_menu_and_by_steps(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("s")
+        assert isinstance(app.screen, SortScreen)
+        await pilot.press("n")
+        await pilot.pause()
+        assert names(app)[0] == "done"
+
+        await pilot.press("r")
+        assert names(app)[0] == "shop"
+
+        await pilot.press("s", "m")
+        await pilot.pause()
+        assert names(app)[0] == "shop"
+
+        await pilot.press("s", "escape")
+        assert len(app.screen_stack) == 1
+
+        await pilot.press("s", "home", "down", "enter")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+
+        before = app._view.sort
+        await pilot.press("greater_than_sign")
+        assert app._view.sort != before
+        await pilot.press("less_than_sign")
+        assert app._view.sort == before
+
+
+async def test_stopped_ones_hide_and_come_back(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("a")
+        assert "done" not in names(app)
+        assert "2 stopped hidden" in text(app, "#header")
+
+        await pilot.press("a")
+        assert "done" in names(app)
+
+
+async def test_a_frozen_screen_goes_on_counting(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("f")
+        before = text(app, "#header")
+        assert "FROZEN" in before
+        app.post_message(SnapshotReady(busy.tick(5)))
+        await pilot.pause()
+        assert text(app, "#header") == before
+
+        await pilot.press("f")
+        await pilot.pause()
+        assert "FROZEN" not in text(app, "#header")
+        assert app._shown is busy.sampler.newest
+
+
+async def test_details_follow_the_container_until_it_is_gone(
+    make_app: Callable[..., TopconApp], busy: BusyHost
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "shop-worker-1")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, DetailScreen)
+        assert "throttled in 80% of its periods" in text(app, "#detail")
+        assert "shop (compose)" in text(app, "#detail")
+
+        app.post_message(SnapshotReady(replace(busy.tick(), containers={}, pods=())))
+        await pilot.pause()
+        assert "it is gone" in text(app, "#detail")
+
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1
+
+
+async def test_help_names_every_key(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 60)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        shown = text(app, "#help")
+        for key in (
+            "enter",
+            "/",
+            "F4",
+            "F6",
+            "PgDn",
+            "ctrl+d",
+            "Home",
+            "esc",
+            "S",
+            "R",
+            "P",
+            "K",
+            "F9",
+            "?",
+            "q",
+            "F10",
+        ):
+            assert f" {key} " in f"{shown} ".replace("\n", " \n "), key
+
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "verb"),
+    [
+        ("S", "hog", Verb.STOP),
+        ("S", "done", Verb.START),
+        ("R", "hog", Verb.RESTART),
+        ("P", "hog", Verb.PAUSE),
+        ("K", "hog", Verb.KILL),
+        ("f9", "hog", Verb.KILL),
+    ],
+)
+async def test_an_action_asks_first_and_is_done_on_yes(
+    make_app: Callable[..., TopconApp], actions: NotingActions, key: str, name: str, verb: Verb
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, name)
+        await pilot.press(key)
+        await _settled(app, pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert actions.requests == []
+
+        await pilot.press("y")
+        await _settled(app, pilot)
+
+        assert [(request.verb, request.name) for request in actions.requests] == [(verb, name)]
+        assert f"{verb.past} {name} in 1.5 s" in text(app, "#wrong")
+
+
+@pytest.mark.parametrize("answer", ["enter", "escape", "n"])
+async def test_the_safe_answer_has_the_focus(
+    make_app: Callable[..., TopconApp], actions: NotingActions, answer: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("S")
+        await _settled(app, pilot)
+        assert app.screen.focused is not None
+        assert app.screen.focused.id == "cancel"
+
+        await pilot.press(answer)
+        await _settled(app, pilot)
+
+        assert len(app.screen_stack) == 1
+        assert actions.requests == []
+
+
+async def test_the_question_shows_the_consequences_and_takes_a_grace_period(
+    make_app: Callable[..., TopconApp], actions: NotingActions
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("S")
+        await _settled(app, pilot)
+        effect = str(app.screen.query_one("#effect").render())
+        assert "sends SIGTERM, after 10 s SIGKILL" in effect
+        assert "stop has a consequence for hog" in effect
+
+        app.screen.query_one("#grace").focus()
+        await pilot.press("backspace", "backspace", "3")
+        assert "after 3 s SIGKILL" in str(app.screen.query_one("#effect").render())
+
+        await pilot.press("enter", "right", "enter")
+        await _settled(app, pilot)
+
+        assert [request.grace_s for request in actions.requests] == [3.0]
+
+
+async def test_a_kill_takes_a_signal_and_refuses_one_that_is_none(
+    make_app: Callable[..., TopconApp], actions: NotingActions
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("K")
+        await _settled(app, pilot)
+        field = app.screen.query_one("#signal")
+        field.focus()
+        field.value = "SIGNONE"  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert app.screen.query_one("#go").disabled
+
+        field.value = "hup"  # type: ignore[attr-defined]
+        await pilot.pause()
+        app.screen.query_one("#go").focus()
+        await pilot.press("enter")
+        await _settled(app, pilot)
+
+        assert [request.signal for request in actions.requests] == ["SIGHUP"]
+
+
+async def test_what_the_runtime_refuses_is_said_in_its_words(
+    make_app: Callable[..., TopconApp], actions: NotingActions
+) -> None:
+    actions.error = "cannot stop container: [bold]tried[/bold] to kill\x1b[31m"
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("S")
+        await _settled(app, pilot)
+        await pilot.press("y")
+        await _settled(app, pilot)
+
+        said = [notification.message for notification in app._notifications]
+        assert said == [r"stop hog: cannot stop container: [bold]tried[/bold] to kill\x1b[31m"]
+
+
+async def test_read_only_takes_the_keys_away(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app(actions=None)
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("S", "R", "P", "K", "f9")
+        await pilot.pause()
+
+        assert len(app.screen_stack) == 1
+        assert "read-only" in text(app, "#header")
+        assert "stop" not in text(app, "#keys")
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "restart" not in text(app, "#help")
+
+
+async def test_the_keys_are_those_that_work_on_the_row(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        assert "S stop" in text(app, "#keys")
+
+        await select(pilot, app, "done")
+        assert "S start" in text(app, "#keys")
+        assert "kill" not in text(app, "#keys")
+
+        await select(pilot, app, "shop")
+        assert "S st" not in text(app, "#keys")
+
+
+async def test_every_key_in_the_footer_is_alive(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        for key in ("enter", "slash", "s", "S", "R", "P", "K", "question_mark"):
+            before = (len(app.screen_stack), app.screen.focused)
+            await pilot.press(key)
+            await _settled(app, pilot)
+            assert (len(app.screen_stack), app.screen.focused) != before, key
+            await pilot.press("escape")
+            await _settled(app, pilot)
+        await pilot.press("q")
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_a_hundred_snapshots_at_once_draw_the_newest(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        drawn: list[int] = []
+        header = app.query_one("#header", Lines)
+        show = header.show
+        header.show = lambda lines: (drawn.append(1), show(lines))[1]  # type: ignore[method-assign,func-returns-value]
+        snapshots = [busy.tick() for _ in range(100)]
+        for snapshot in snapshots:
+            app.post_message(SnapshotReady(snapshot))
+        await pilot.pause()
+
+        assert app._shown is snapshots[-1]
+        assert len(drawn) < 5
+
+
+async def test_only_lines_that_changed_are_drawn_again(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        table = app.query_one(TreeTable)
+        snapshot = busy.sampler.newest
+        assert snapshot is not None
+        drawn: list[int] = []
+        render_line = table.render_line
+        table.render_line = lambda y: (drawn.append(y), render_line(y))[1]  # type: ignore[method-assign]
+        app.post_message(SnapshotReady(snapshot))
+        await pilot.pause()
+
+        assert drawn == []
+
+
+async def test_an_error_of_the_sampler_ends_the_app(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    with pytest.raises(ZeroDivisionError):
+        await _fail(app)
+
+
+async def test_an_empty_host_says_so(make_app: Callable[..., TopconApp], tmp_path: Any) -> None:
+    app = make_app(first=FakeHost(tmp_path / "empty").sampler().tick())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("down", "enter", "S", "G")
+        assert "no containers on this host" in text(app)
+        assert len(app.screen_stack) == 1
+
+
+@pytest.mark.parametrize("size", [(20, 6), (40, 10), (80, 24), (200, 60)])
+async def test_every_screen_comes_up_at_any_size(make_app: Callable[..., TopconApp], size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        for key in ("enter", "question_mark", "s", "S"):
+            await pilot.press(key)
+            await _settled(app, pilot)
+            await pilot.press("escape")
+            await _settled(app, pilot)
+        assert app.query_one(Keys).size.width == size[0]
+
+
+async def _fail(app: TopconApp) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        app.post_message(SamplerFailed(ZeroDivisionError("a bug")))
+        await pilot.pause()
+        await pilot.pause()
+
+
+async def _settled(app: TopconApp, pilot: Pilot[Any]) -> None:
+    """Wait for the threads that ask and act, and for what they post."""
+    await pilot.pause()
+    await app.workers.wait_for_complete()
+    await pilot.pause()

@@ -1,0 +1,74 @@
+"""A few pictures of the screen, looked at when they change. All else is tested as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import FakeHost
+
+from topcon.model.sample import Problem
+from topcon.ui.messages import SnapshotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.ui.conftest import BusyHost
+    from topcon.ui.app import TopconApp
+
+
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [
+        ("topcon-dark", (40, 12)),
+        ("topcon-dark", (80, 24)),
+        ("topcon-dark", (160, 20)),
+        ("topcon-light", (120, 20)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{value[0]}x{value[1]}",
+)
+async def test_the_tree(
+    make_app: Callable[..., TopconApp], picture: Callable[[TopconApp], bool], theme: str, size: tuple[int, int]
+) -> None:
+    app = make_app(theme)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("down")
+
+        assert picture(app)
+
+
+@pytest.mark.parametrize("keys", [("enter",), ("question_mark",), ("s",), ("S",), ("slash", "w", "e", "b")])
+async def test_what_lies_over_the_tree(
+    make_app: Callable[..., TopconApp], picture: Callable[[TopconApp], bool], keys: tuple[str, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("end", *["up"] * 4, *keys)
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+
+        assert picture(app)
+
+
+async def test_trouble(
+    make_app: Callable[..., TopconApp], picture: Callable[[TopconApp], bool], busy: BusyHost
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 20)) as pilot:
+        busy.docker.problem = Problem("docker", "no answer for 12 s, names and states may be old")
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+
+        assert picture(app)
+
+
+async def test_an_empty_host(
+    make_app: Callable[..., TopconApp], picture: Callable[[TopconApp], bool], tmp_path: Path
+) -> None:
+    app = make_app(first=FakeHost(tmp_path / "empty").sampler().tick(), actions=None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+
+        assert picture(app)

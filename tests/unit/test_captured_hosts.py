@@ -1,0 +1,62 @@
+"""Real hosts, as they were read: what topcon makes of them is reviewed once and must not change by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes import FakeRuntimes, FakeWatch
+
+from topcon.exporter.exposition import to_page
+from topcon.kernel.cgroup import CgroupFs
+from topcon.kernel.files import Access
+from topcon.kernel.host import HostReader
+from topcon.kernel.mount import read_hierarchies
+from topcon.kernel.process import ProcFs
+from topcon.model.sample import RuntimeSample
+from topcon.report import to_json, to_text
+from topcon.rows import ViewState, rows
+from topcon.runtimes.docker import info_from_inspect
+from topcon.sampler import Clock, Sampler, Sources
+
+HOSTS = sorted(path.parent for path in Path(__file__).parents[1].glob("hosts/*/time"))
+
+
+def _sampler(folder: Path) -> Sampler:
+    infos = tuple(info_from_inspect(each) for each in json.loads((folder / "docker.json").read_text()))
+    docker = RuntimeSample("docker", "/run/docker.sock", up=True, is_listed=True, container_count=len(infos))
+    wall_ns = int(float((folder / "time").read_text()) * 1e9)
+    proc_root, cgroup_root = f"{folder}/proc", f"{folder}/sys/fs/cgroup"
+    access = Access(100)
+    sources = Sources(
+        host=HostReader(proc_root, f"{folder}/sys", f"{folder}/etc/hostname"),
+        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), access),
+        processes=ProcFs(proc_root, access),
+        runtimes=FakeRuntimes([FakeWatch(infos, docker)]),
+        cgroup_access=access,
+        process_access=access,
+    )
+    return Sampler(sources, has_system_cgroups=True, clock=Clock(lambda: wall_ns, lambda: 1))
+
+
+@pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)
+def test_the_tree_is_as_reviewed(folder: Path, snapshot: object) -> None:
+    taken = _sampler(folder).tick()
+
+    assert to_text(taken, rows(taken, ViewState())) == snapshot
+
+
+@pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)
+def test_the_json_is_as_reviewed(folder: Path, snapshot: object) -> None:
+    taken = _sampler(folder).tick()
+
+    assert json.loads(to_json(taken, rows(taken, ViewState(sort="name")))) == snapshot
+
+
+@pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)
+def test_the_metrics_are_as_reviewed(folder: Path, snapshot: object) -> None:
+    page = to_page(_sampler(folder).tick(), tick_s=0.001, age_s=0.5).decode()
+
+    # Python's own version is no part of the review.
+    assert [line for line in page.splitlines() if not line.startswith("topcon_build_info{")] == snapshot

@@ -1,0 +1,721 @@
+"""Cgroups: each field of each version with its unit, what is missing or malformed, and who keeps which descriptor."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import HYBRID_MOUNTS, V1_MOUNTS, V2_MOUNTS, FakeHost
+
+from topcon.kernel.cgroup import CgroupFs
+from topcon.kernel.files import RETRY_AFTER, Access
+from topcon.kernel.mount import read_hierarchies
+from topcon.model.sample import (
+    CgroupEvents,
+    CgroupPath,
+    CgroupSample,
+    CpuMax,
+    CpuStat,
+    IoStat,
+    MemoryStat,
+    PidsStat,
+    Pressure,
+    PressureLine,
+    PressureStat,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID = "c" * 64
+WEB = CgroupPath(f"/docker/{ID}")
+TICK_USEC = 1_000_000 // os.sysconf("SC_CLK_TCK")
+UNLIMITED = "9223372036854771712\n"
+
+
+def pressure_text(total: int) -> str:
+    return (
+        f"some avg10=1.50 avg60=2.25 avg300=0.75 total={total}\n"
+        f"full avg10=0.50 avg60=0.25 avg300=0.00 total={total // 2}\n"
+    )
+
+
+def pressure_of(total: int) -> Pressure:
+    return Pressure(PressureLine(1.5, 2.25, 0.75, total), PressureLine(0.5, 0.25, 0.0, total // 2))
+
+
+V2_CORE = {
+    "cpu.stat": "usage_usec 900\nuser_usec 600\nsystem_usec 300\nnice_usec 0\n",
+    "cpu.pressure": pressure_text(100),
+    "memory.pressure": pressure_text(200),
+    "io.pressure": pressure_text(300),
+    "cgroup.events": "populated 1\nfrozen 0\n",
+    "cgroup.procs": "101\n102\n",
+}
+"""What each cgroup of version 2 has, whatever controllers are enabled."""
+
+V2_FILES = V2_CORE | {
+    "cpu.stat": "usage_usec 900\nuser_usec 600\nsystem_usec 300\nnr_periods 12\nnr_throttled 4\nthrottled_usec 77\n",
+    "cpu.max": "50000 100000\n",
+    "memory.current": "1000\n",
+    "memory.max": "2000\n",
+    "memory.peak": "1500\n",
+    "memory.swap.current": "30\n",
+    "memory.stat": "anon 400\nfile 500\nkernel 10\ninactive_anon 7\ninactive_file 200\n",
+    "memory.events": "low 0\nhigh 0\nmax 5\noom 2\noom_kill 3\n",
+    "memory.events.local": "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\n",
+    "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 \n",
+    "pids.current": "6\n",
+    "pids.max": "64\n",
+}
+
+V1_FILES = {
+    "cpu": {
+        "cpu.cfs_quota_us": "25000\n",
+        "cpu.cfs_period_us": "100000\n",
+        "cpu.stat": "nr_periods 12\nnr_throttled 4\nthrottled_time 77999\nnr_bursts 0\nburst_time 0\n",
+    },
+    "cpuacct": {"cpuacct.usage": "900999\n", "cpuacct.stat": "user 6\nsystem 3\n"},
+    "memory": {
+        "memory.usage_in_bytes": "1000\n",
+        "memory.limit_in_bytes": "2000\n",
+        "memory.max_usage_in_bytes": "1500\n",
+        "memory.stat": "rss 2\nswap 3\ntotal_cache 500\ntotal_rss 400\ntotal_swap 30\ntotal_inactive_file 200\n",
+        "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+    },
+    "freezer": {"freezer.state": "THAWED\n"},
+    "blkio": {
+        "blkio.throttle.io_service_bytes_recursive": "8:0 Read 10\n8:0 Write 20\n8:0 Total 30\nTotal 30\n",
+        "blkio.throttle.io_serviced_recursive": "8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n",
+    },
+    "pids": {"pids.current": "6\n", "pids.max": "64\n"},
+}
+
+MEMORY = MemoryStat(
+    current=1000,
+    max=2000,
+    peak=1500,
+    swap_current=30,
+    anon=400,
+    file=500,
+    inactive_file=200,
+    oom_kill=3,
+    oom_kill_local=1,
+)
+PRESSURES = PressureStat(cpu=pressure_of(100), memory=pressure_of(200), io=pressure_of(300))
+
+
+def cgroups_of(host: FakeHost, budget: int = 0) -> tuple[CgroupFs, Access]:
+    access = Access(budget)
+    return CgroupFs(read_hierarchies(host.proc_root, host.cgroup_root), access), access
+
+
+def read(cgroups: CgroupFs, path: CgroupPath = WEB, inode: int = 7) -> CgroupSample:
+    """Read one cgroup, which must be well-formed."""
+    samples, malformed = cgroups.read({path: inode})
+    assert malformed is None
+    return samples[path]
+
+
+def hybrid_host(tmp_path: Path, mounts: str = HYBRID_MOUNTS) -> FakeHost:
+    """A host of version 1, where a container's cgroup is in version 2's hierarchy too, if that is mounted."""
+    host = FakeHost(tmp_path / "host", mounts)
+    for hierarchy, files in V1_FILES.items():
+        host.cgroup(WEB, files, hierarchy)
+    if "cgroup2" in mounts:
+        host.cgroup(WEB, V2_CORE | {"cpu.stat": "usage_usec 901\nuser_usec 601\nsystem_usec 301\n"}, "unified")
+    return host
+
+
+def open_below(directory: str) -> list[str]:
+    """The files below a directory that this process has open."""
+    links = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
+    return [link for link in links if link.startswith(f"{directory}/")]
+
+
+# Version 2.
+
+
+def test_each_section_of_version_2(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES)
+
+    assert read(cgroups_of(host)[0]) == CgroupSample(
+        path=WEB,
+        inode=7,
+        cpu=CpuStat(900, 600, 300, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu_max=CpuMax(50000, 100000),
+        memory=MEMORY,
+        io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
+        pids=PidsStat(6, 64),
+        pressure=PRESSURES,
+        events=CgroupEvents(populated=True, frozen=False),
+    )
+
+
+def test_what_is_without_a_limit(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES | {"cpu.max": "max 100000\n", "memory.max": "max\n", "pids.max": "max\n"})
+    sample = read(cgroups_of(host)[0])
+
+    assert sample.cpu_max == CpuMax(None, 100000)
+    assert sample.memory is not None
+    assert sample.memory.max is None
+    assert sample.pids == PidsStat(6, None)
+
+
+def test_without_controllers_there_is_what_each_cgroup_has(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_CORE)
+
+    assert read(cgroups_of(host)[0]) == CgroupSample(
+        path=WEB,
+        inode=7,
+        cpu=CpuStat(900, 600, 300),
+        pressure=PRESSURES,
+        events=CgroupEvents(populated=True, frozen=False),
+    )
+
+
+def test_the_root_has_no_current_memory_and_no_limits(host: FakeHost) -> None:
+    sample = read(cgroups_of(host)[0], CgroupPath("/"))
+
+    assert sample.cpu == CpuStat(5000000, 3000000, 2000000)
+    assert sample.memory == MemoryStat(current=None, anon=1000, file=2000, inactive_file=500)
+    assert (sample.cpu_max, sample.io, sample.pids, sample.pressure, sample.events) == (None,) * 5
+
+
+@pytest.mark.parametrize(
+    ("gone", "expected"),
+    [
+        ("memory.peak", {"peak": None}),
+        ("memory.swap.current", {"swap_current": None}),
+        ("memory.events.local", {"oom_kill_local": None}),
+        ("memory.events", {"oom_kill": None}),
+        ("memory.stat", {"anon": None, "file": None, "inactive_file": None}),
+    ],
+)
+def test_a_file_that_older_kernels_do_not_have_costs_only_what_is_in_it(
+    host: FakeHost, gone: str, expected: dict[str, None]
+) -> None:
+    host.cgroup(WEB, {name: text for name, text in V2_FILES.items() if name != gone})
+    memory = read(cgroups_of(host)[0]).memory
+
+    assert memory is not None
+    for name in ("current", "max", "peak", "swap_current", "anon", "file", "inactive_file", "oom_kill"):
+        assert getattr(memory, name) == expected.get(name, getattr(MEMORY, name)), name
+
+
+def test_a_count_of_tasks_without_a_limit_file_is_a_count_still(host: FakeHost) -> None:
+    host.cgroup(WEB, {"pids.current": "6\n"})
+    assert read(cgroups_of(host)[0]).pids == PidsStat(6, None)
+
+    host.cgroup("/other", {"pids.max": "6\n"})
+    assert read(cgroups_of(host)[0], CgroupPath("/other")).pids is None
+
+
+def test_pressure_that_is_only_partly_there(host: FakeHost) -> None:
+    host.cgroup(WEB, {"memory.pressure": pressure_text(200)})
+
+    assert read(cgroups_of(host)[0]).pressure == PressureStat(None, pressure_of(200), None)
+
+
+def test_a_frozen_and_an_empty_cgroup(host: FakeHost) -> None:
+    host.cgroup(WEB, {"cgroup.events": "populated 0\nfrozen 1\n"})
+    assert read(cgroups_of(host)[0]).events == CgroupEvents(populated=False, frozen=True)
+
+    host.cgroup("/old", {"cgroup.events": "populated 1\n"})
+    assert read(cgroups_of(host)[0], CgroupPath("/old")).events == CgroupEvents(populated=True, frozen=None)
+
+
+def test_a_cgroup_that_is_gone_has_no_sections(host: FakeHost) -> None:
+    assert read(cgroups_of(host)[0], CgroupPath("/gone")) == CgroupSample(CgroupPath("/gone"), 7)
+
+
+# Hybrid and version 1.
+
+
+V1_MEMORY = MemoryStat(
+    current=1000,
+    max=2000,
+    peak=1500,
+    swap_current=30,
+    anon=400,
+    file=500,
+    inactive_file=200,
+    oom_kill=3,
+    oom_kill_local=3,
+)
+
+
+def test_each_section_of_a_hybrid_host(tmp_path: Path) -> None:
+    assert read(cgroups_of(hybrid_host(tmp_path))[0]) == CgroupSample(
+        path=WEB,
+        inode=7,
+        # Usage of version 2; version 1 counts the throttled time in nanoseconds.
+        cpu=CpuStat(901, 601, 301, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu_max=CpuMax(25000, 100000),
+        memory=V1_MEMORY,
+        io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
+        pids=PidsStat(6, 64),
+        pressure=PRESSURES,
+        events=CgroupEvents(populated=True, frozen=False),
+    )
+
+
+def test_each_section_of_a_host_of_version_1(tmp_path: Path) -> None:
+    assert read(cgroups_of(hybrid_host(tmp_path, V1_MOUNTS))[0]) == CgroupSample(
+        path=WEB,
+        inode=7,
+        cpu=CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu_max=CpuMax(25000, 100000),
+        memory=V1_MEMORY,
+        io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
+        pids=PidsStat(6, 64),
+        pressure=None,
+        events=CgroupEvents(populated=None, frozen=False),
+    )
+
+
+def test_a_hybrid_host_whose_runtime_leaves_version_2_out(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host", HYBRID_MOUNTS)
+    for hierarchy, files in V1_FILES.items():
+        host.cgroup(WEB, files, hierarchy)
+    sample = read(cgroups_of(host)[0])
+
+    assert sample.cpu == CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, 12, 4, 77)
+    assert sample.pressure is None
+    assert sample.events == CgroupEvents(populated=None, frozen=False)
+
+
+def test_what_is_without_a_limit_on_version_1(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path, V1_MOUNTS)
+    host.cgroup(WEB, {"cpu.cfs_quota_us": "-1\n"}, "cpu")
+    host.cgroup(WEB, {"memory.limit_in_bytes": UNLIMITED}, "memory")
+    host.cgroup(WEB, {"pids.max": "max\n"}, "pids")
+    sample = read(cgroups_of(host)[0])
+
+    assert sample.cpu_max == CpuMax(None, 100000)
+    assert sample.memory is not None
+    assert sample.memory.max is None
+    assert sample.pids == PidsStat(6, None)
+
+
+@pytest.mark.parametrize(("state", "is_frozen"), [("FROZEN\n", True), ("FREEZING\n", False), ("THAWED\n", False)])
+def test_the_freezer_of_version_1(tmp_path: Path, state: str, *, is_frozen: bool) -> None:
+    host = hybrid_host(tmp_path)
+    host.cgroup(WEB, {"freezer.state": state}, "freezer")
+
+    assert read(cgroups_of(host)[0]).events == CgroupEvents(populated=True, frozen=is_frozen)
+
+
+@pytest.mark.parametrize(
+    ("hierarchy", "lost"),
+    [
+        ("memory", {"memory": None}),
+        ("blkio", {"io": None}),
+        ("pids", {"pids": None}),
+        ("freezer", {"events": CgroupEvents(populated=True, frozen=None)}),
+        ("cpuacct", {}),
+        ("cpu", {"cpu": CpuStat(901, 601, 301), "cpu_max": None}),
+    ],
+)
+def test_a_controller_that_a_hybrid_host_has_but_the_container_is_not_in(
+    tmp_path: Path, hierarchy: str, lost: dict[str, object]
+) -> None:
+    whole = read(cgroups_of(hybrid_host(tmp_path / "whole"))[0])
+    host = hybrid_host(tmp_path / "part")
+    for name in V1_FILES[hierarchy]:
+        (host.root / f"sys/fs/cgroup/{hierarchy}{WEB}/{name}").unlink()
+    sample = read(cgroups_of(host)[0])
+
+    for field in ("cpu", "cpu_max", "memory", "io", "pids", "pressure", "events"):
+        assert getattr(sample, field) == (lost[field] if field in lost else getattr(whole, field)), field
+
+
+def test_a_controller_that_version_2_has_is_read_there(tmp_path: Path) -> None:
+    mounts = "".join(line for line in HYBRID_MOUNTS.splitlines(keepends=True) if "/memory" not in line)
+    host = hybrid_host(tmp_path, mounts)
+    host.cgroup(WEB, {"memory.current": "4096\n", "memory.max": "max\n"}, "unified")
+    sample = read(cgroups_of(host)[0])
+
+    assert sample.memory == MemoryStat(current=4096)
+    assert sample.pids == PidsStat(6, 64)
+
+
+def test_io_counts_may_be_missing_where_sizes_are_there(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path)
+    (host.root / f"sys/fs/cgroup/blkio{WEB}/blkio.throttle.io_serviced_recursive").unlink()
+
+    assert read(cgroups_of(host)[0]).io == {(8, 0): IoStat(10, 20, 0, 0)}
+
+
+def test_kernels_before_4_13_do_not_count_kills_on_version_1(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path, V1_MOUNTS)
+    host.cgroup(WEB, {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n"}, "memory")
+    memory = read(cgroups_of(host)[0]).memory
+
+    assert memory is not None
+    assert (memory.oom_kill, memory.oom_kill_local) == (None, None)
+
+
+# What changes.
+
+
+@pytest.mark.parametrize("budget", [0, 1000])
+def test_unchanged_files_give_the_same_sample(host: FakeHost, budget: int) -> None:
+    host.cgroup(WEB, V2_FILES)
+    cgroups, _ = cgroups_of(host, budget)
+
+    assert read(cgroups) is read(cgroups)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field"),
+    [
+        ("cpu.stat", "usage_usec 1000\nuser_usec 600\nsystem_usec 400\n", "cpu"),
+        ("cpu.max", "60000 100000\n", "cpu_max"),
+        ("memory.current", "1001\n", "memory"),
+        ("io.stat", "8:0 rbytes=11 wbytes=20 rios=2 wios=2 dbytes=0 dios=0\n", "io"),
+        ("pids.current", "7\n", "pids"),
+        ("io.pressure", pressure_text(400), "pressure"),
+        ("cgroup.events", "populated 0\nfrozen 0\n", "events"),
+    ],
+)
+def test_a_changed_file_changes_its_section_alone(host: FakeHost, name: str, text: str, field: str) -> None:
+    host.cgroup(WEB, V2_FILES)
+    cgroups, _ = cgroups_of(host, 1000)
+    before = read(cgroups)
+    host.cgroup(WEB, {name: text})
+
+    after = read(cgroups)
+
+    assert getattr(after, field) != getattr(before, field)
+    others = {"cpu", "cpu_max", "memory", "io", "pids", "pressure", "events"} - {field}
+    assert all(getattr(after, other) is getattr(before, other) for other in others)
+
+
+def test_a_cgroup_that_ends_loses_all_its_sections(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.cgroup(WEB, V2_FILES)
+    cgroups, access = cgroups_of(host, 1000)
+    read(cgroups)
+
+    def gone(fd: int, size: int, offset: int) -> bytes:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", gone)
+
+    assert read(cgroups) == CgroupSample(WEB, 7)
+    assert access.left == 1000
+
+
+def test_a_controller_that_is_switched_on_is_noticed_after_a_while(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_CORE)
+    cgroups, _ = cgroups_of(host)
+    assert read(cgroups).memory is None
+    host.cgroup(WEB, V2_FILES)
+    for _ in range(RETRY_AFTER):
+        read(cgroups)
+
+    assert read(cgroups).memory == MEMORY
+
+
+# What is malformed.
+
+
+MALFORMED = [
+    ("cpu.stat", "usage_usec\n", "cpu"),
+    ("cpu.max", "50000\n", "cpu_max"),
+    ("memory.current", "many\n", "memory"),
+    ("memory.max", "-\n", "memory"),
+    ("memory.peak", "\n", "memory"),
+    ("memory.swap.current", "1 2\n", "memory"),
+    ("memory.stat", "anon x\nfile 1\ninactive_file 1\n", "memory"),
+    ("memory.events", "oom_kill\n", "memory"),
+    ("memory.events.local", "oom_kill no\n", "memory"),
+    ("io.stat", "sda rbytes=1 wbytes=1 rios=1 wios=1\n", "io"),
+    ("pids.current", "\n", "pids"),
+    ("pids.max", "none\n", "pids"),
+    ("cpu.pressure", "some 1\n", "pressure"),
+    ("memory.pressure", "?\n", "pressure"),
+    ("io.pressure", "some avg10=0.00\n", "pressure"),
+    ("cgroup.events", "populated yes\n", "events"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "field"), MALFORMED, ids=[name for name, _, _ in MALFORMED])
+def test_a_malformed_file_loses_its_section_only_and_is_told(host: FakeHost, name: str, text: str, field: str) -> None:
+    host.cgroup("/well", V2_FILES)
+    host.cgroup(WEB, V2_FILES | {name: text})
+    cgroups, _ = cgroups_of(host)
+    wanted = {WEB: 7, CgroupPath("/well"): 8}
+
+    for _ in range(2):
+        samples, malformed = cgroups.read(wanted)
+
+        assert malformed is not None
+        assert malformed.path == f"{host.cgroup_root}{WEB}/{name}"
+        for each in ("cpu", "cpu_max", "memory", "io", "pids", "pressure", "events"):
+            well = getattr(samples[CgroupPath("/well")], each)
+            assert getattr(samples[WEB], each) == (None if each == field else well), each
+
+
+@pytest.mark.parametrize(("name", "text", "field"), MALFORMED, ids=[name for name, _, _ in MALFORMED])
+def test_a_section_comes_back_with_its_form(host: FakeHost, name: str, text: str, field: str) -> None:
+    host.cgroup(WEB, V2_FILES)
+    cgroups, _ = cgroups_of(host)
+    before = read(cgroups)
+    host.cgroup(WEB, {name: text})
+    samples, _ = cgroups.read({WEB: 7})
+    assert getattr(samples[WEB], field) is None
+
+    # Byte for byte what was there before.
+    host.cgroup(WEB, {name: V2_FILES[name]})
+
+    assert read(cgroups) == before
+
+
+def test_of_several_malformed_files_one_is_told(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES | {"cpu.stat": "?\n", "pids.max": "?\n"})
+    host.cgroup("/other", V2_FILES | {"io.stat": "?\n"})
+    samples, malformed = cgroups_of(host)[0].read({WEB: 7, CgroupPath("/other"): 8})
+
+    assert malformed is not None
+    assert malformed.path.startswith(f"{host.cgroup_root}{WEB}/")
+    assert (samples[WEB].cpu, samples[WEB].pids) == (None, None)
+    assert samples[CgroupPath("/other")].io is None
+
+
+# Whose readers are kept.
+
+
+def test_a_cgroup_that_comes_back_under_its_path_gets_a_new_reader(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES)
+    cgroups, access = cgroups_of(host, 1000)
+    first = read(cgroups, inode=7)
+    open_before = len(open_below(host.cgroup_root))
+    # The old files go on being readable through the old descriptors, as they would not in a cgroup.
+    directory = host.root / f"sys/fs/cgroup{WEB}"
+    directory.rename(directory.with_name("old"))
+    host.cgroup(WEB, V2_FILES | {"cpu.stat": "usage_usec 5\nuser_usec 3\nsystem_usec 2\n"})
+
+    second = read(cgroups, inode=8)
+
+    assert (first.inode, second.inode) == (7, 8)
+    assert second.cpu == CpuStat(5, 3, 2)
+    opened = open_below(host.cgroup_root)
+    assert len(opened) == open_before == 1000 - access.left
+    assert not any("/old/" in path for path in opened)
+
+
+def test_a_cgroup_that_is_not_wanted_any_more_gives_its_descriptors_back(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES)
+    host.cgroup("/other", V2_FILES)
+    cgroups, access = cgroups_of(host, 1000)
+    cgroups.read({WEB: 7, CgroupPath("/other"): 8})
+    assert len(open_below(host.cgroup_root + WEB)) == len(V2_FILES) - len({"cgroup.procs"})
+
+    samples, _ = cgroups.read({CgroupPath("/other"): 8})
+
+    assert list(samples) == ["/other"]
+    assert open_below(host.cgroup_root + WEB) == []
+    assert len(open_below(host.cgroup_root)) == 1000 - access.left > 0
+
+
+@pytest.mark.parametrize("mounts", [V2_MOUNTS, HYBRID_MOUNTS, V1_MOUNTS], ids=["version 2", "both", "version 1"])
+def test_closing_gives_all_descriptors_back(tmp_path: Path, mounts: str) -> None:
+    host = FakeHost(tmp_path / "host", mounts)
+    if mounts == V2_MOUNTS:
+        host.cgroup(WEB, V2_FILES)
+    else:
+        host = hybrid_host(tmp_path, mounts)
+    cgroups, access = cgroups_of(host, 1000)
+    read(cgroups)
+    assert len(open_below(host.cgroup_root)) == 1000 - access.left > 0
+
+    cgroups.close()
+
+    assert open_below(host.cgroup_root) == []
+    assert access.left == 1000
+
+
+def test_no_more_descriptors_are_kept_than_the_budget_allows(host: FakeHost) -> None:
+    for name in ("a", "b", "c"):
+        host.cgroup(f"/{name}", V2_FILES)
+    cgroups, access = cgroups_of(host, 10)
+    samples, _ = cgroups.read({CgroupPath(f"/{name}"): 7 for name in ("a", "b", "c")})
+
+    assert all(sample.memory == MEMORY for sample in samples.values())
+    assert len(open_below(host.cgroup_root)) == 10
+    assert access.left == 0
+
+
+# The walk.
+
+
+def inode_of(host: FakeHost, path: str) -> int:
+    return (host.root / "sys/fs/cgroup" / path).stat().st_ino
+
+
+def test_all_cgroups_are_found_with_their_inodes(host: FakeHost) -> None:
+    paths = ("system.slice/docker.service", f"docker/{ID}/init.scope", f"docker/{ID}/docker/{'d' * 64}")
+    for path in paths:
+        host.cgroup(path, V2_CORE)
+
+    found = cgroups_of(host)[0].walk()
+
+    expected = {"", *paths} | {str(parent) for path in paths for parent in Path(path).parents if str(parent) != "."}
+    assert found == {f"/{path}": inode_of(host, path) for path in expected}
+
+
+def test_links_are_not_followed(host: FakeHost) -> None:
+    host.cgroup("/a/b", V2_CORE)
+    (host.root / "sys/fs/cgroup/a/loop").symlink_to(host.root / "sys/fs/cgroup", target_is_directory=True)
+    (host.root / "sys/fs/cgroup/away").symlink_to("/", target_is_directory=True)
+
+    assert set(cgroups_of(host)[0].walk()) == {"/", "/a", "/a/b"}
+
+
+def test_on_a_hybrid_host_cgroups_of_either_hierarchy_are_found(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host", HYBRID_MOUNTS)
+    host.cgroup("/both", {}, "unified")
+    host.cgroup("/new", {}, "unified")
+    for path in ("/both", "/old"):
+        host.cgroup(path, {}, "memory")
+
+    found = cgroups_of(host)[0].walk()
+
+    assert found == {
+        "/": inode_of(host, "unified"),
+        "/both": inode_of(host, "unified/both"),
+        "/new": inode_of(host, "unified/new"),
+        "/old": inode_of(host, "memory/old"),
+    }
+
+
+def test_a_host_without_cgroups_has_none(host: FakeHost) -> None:
+    host.write("proc/self/mountinfo", "")
+    cgroups, _ = cgroups_of(host)
+
+    assert cgroups.walk() == {}
+    assert cgroups.read({}) == ({}, None)
+
+
+def test_a_mount_that_went_has_none(host: FakeHost) -> None:
+    cgroups, access = cgroups_of(host)
+    (host.root / "sys/fs/cgroup").rename(host.root / "elsewhere")
+
+    assert cgroups.walk() == {}
+    assert access.refused is None
+
+
+@pytest.mark.parametrize(("number", "refused"), [(errno.ENOENT, False), (errno.EACCES, True)])
+def test_a_cgroup_that_ends_or_is_refused_during_the_walk(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, number: int, *, refused: bool
+) -> None:
+    host.cgroup("/a/below", V2_CORE)
+    host.cgroup("/b/below", V2_CORE)
+    directory = f"{host.cgroup_root}/a"
+    scandir = os.scandir
+
+    def failing_scandir(path: str) -> object:
+        if path == directory:
+            raise OSError(number, os.strerror(number), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing_scandir)
+    cgroups, access = cgroups_of(host)
+
+    assert set(cgroups.walk()) == {"/", "/a", "/b", "/b/below"}
+    assert access.refused == (directory if refused else None)
+
+
+@contextmanager
+def nested(directory: str, depth: int) -> Iterator[None]:
+    """Nest directories below one; pytest could not clear away a tree so deep."""
+    level = os.open(directory, os.O_RDONLY)
+    made = 0
+    try:
+        for _ in range(depth):
+            os.mkdir("d", dir_fd=level)
+            made += 1
+            level = exchanged(level, "d")
+        yield
+    finally:
+        for _ in range(made):
+            level = exchanged(level, "..")
+            os.rmdir("d", dir_fd=level)
+        os.close(level)
+
+
+def exchanged(fd: int, name: str) -> int:
+    other = os.open(name, os.O_RDONLY, dir_fd=fd)
+    os.close(fd)
+    return other
+
+
+# Whoever owns a cgroup may nest others in it without end, and must not end topcon with it.
+
+
+def test_cgroups_are_found_however_deep_they_are_nested(host: FakeHost) -> None:
+    with nested(host.cgroup_root, 1200):
+        assert len(cgroups_of(host)[0].walk()) == 1200 + len({"/"})
+
+
+def test_cgroups_whose_path_is_too_long_to_be_asked_for_are_left_out(host: FakeHost) -> None:
+    host.cgroup("/other", V2_CORE)
+    with nested(host.cgroup_root, 2100):
+        assert {"/", "/other", "/d", "/d/d"} < set(cgroups_of(host)[0].walk())
+
+
+# The processes.
+
+
+@pytest.mark.parametrize(
+    ("text", "pids"),
+    [
+        ("101\n102\n", [101, 102]),
+        ("", []),
+        # Processes of another pid namespace.
+        ("0\n0\n103\n", [103]),
+        ("".join(f"{pid}\n" for pid in range(1, 10001)), list(range(1, 10001))),
+    ],
+    ids=["two", "none", "foreign", "many"],
+)
+def test_the_processes_of_a_cgroup(host: FakeHost, text: str, pids: list[int]) -> None:
+    host.cgroup(WEB, {"cgroup.procs": text})
+
+    assert cgroups_of(host)[0].processes(WEB) == pids
+
+
+def test_the_processes_of_the_root_and_of_no_cgroup(host: FakeHost) -> None:
+    host.cgroup("/", {"cgroup.procs": "1\n2\n"})
+    cgroups, _ = cgroups_of(host)
+
+    assert cgroups.processes(CgroupPath("/")) == [1, 2]
+    assert cgroups.processes(CgroupPath("/gone")) == []
+
+
+def test_processes_that_only_version_1_knows_are_found_there(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host", HYBRID_MOUNTS)
+    host.cgroup(WEB, {"cgroup.procs": "7\n"}, "memory")
+    cgroups, _ = cgroups_of(host)
+    assert cgroups.processes(WEB) == [7]
+
+    host.cgroup(WEB, {"cgroup.procs": "8\n"}, "unified")
+    assert cgroups.processes(WEB) == [8]
+
+
+def test_a_refused_list_of_processes_is_noted(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.cgroup(WEB, V2_CORE)
+    cgroups, access = cgroups_of(host)
+
+    def refuse(path: str, flags: int) -> int:
+        raise OSError(errno.EACCES, f"flags {flags}", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert cgroups.processes(WEB) == []
+
+    assert access.refused == f"{host.cgroup_root}{WEB}/cgroup.procs"
