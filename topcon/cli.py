@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from topcon import __version__
 from topcon.errors import HostUnreadable, TopconError, UsageError
+from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from topcon.actions import Actions, Request, Verb
     from topcon.config import Config, Setting
-    from topcon.exporter.server import Endpoint
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.runtimes.watch import RuntimeWatches
-    from topcon.sampler import Sampler
 
 EXIT_FAILED = 1
 EXIT_USAGE = 64
@@ -173,58 +172,6 @@ def _config(options: dict[str, Any]) -> Config:
     return load_config(options, file)
 
 
-def _runtimes(config: Config) -> RuntimeWatches:
-    from topcon.runtimes import chosen
-    from topcon.runtimes.watch import RuntimeWatches
-
-    return RuntimeWatches(chosen(config.runtime) if config.runtime else None, config.host_root)
-
-
-def _sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False) -> Sampler:
-    """Wire the readers of a host together.
-
-    Raises:
-        HostUnreadable: there is no ``/proc`` to read.
-    """
-    from topcon.kernel.cgroup import CgroupFs
-    from topcon.kernel.files import Access, raise_descriptor_limit
-    from topcon.kernel.host import HostReader
-    from topcon.kernel.mount import read_hierarchies
-    from topcon.kernel.process import ProcFs
-    from topcon.sampler import Sampler, Sources
-
-    proc_root, sys_root, cgroup_root = config.roots
-    cgroup_access, process_access = Access(raise_descriptor_limit()), Access()
-    sources = Sources(
-        host=HostReader(proc_root, sys_root, f"{config.host_root}/etc/hostname" if config.host_root else None),
-        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access),
-        processes=ProcFs(proc_root, process_access),
-        runtimes=runtimes,
-        cgroup_access=cgroup_access,
-        process_access=process_access,
-    )
-    return Sampler(sources, has_system_cgroups=has_system_cgroups, problems=config.problems)
-
-
-def _actions(config: Config, runtimes: RuntimeWatches) -> Actions:
-    from topcon.actions import Actions, AuditLog, ssh_client
-    from topcon.config import default_audit_log
-    from topcon.kernel.files import Access
-    from topcon.kernel.process import ProcFs
-
-    # Whose session this is stands in our own /proc, whatever host is shown.
-    log = AuditLog(config.audit_log or default_audit_log(), ssh_client(ProcFs("/proc", Access())))
-    return Actions(runtimes, ProcFs(config.roots[0], Access()), log)
-
-
-def _endpoint(config: Config, sampler: Sampler) -> Endpoint | None:
-    if config.listen is None:
-        return None
-    from topcon.exporter.server import Endpoint
-
-    return Endpoint(*config.listen, sampler)
-
-
 def _run_ui(options: dict[str, Any]) -> int:
     config = _config(options)
     # The screen is drawn on stderr, as Textual has it.
@@ -233,13 +180,13 @@ def _run_ui(options: dict[str, Any]) -> int:
         raise UsageError(message)
     from topcon.sampler import SamplerThread
 
-    runtimes = _runtimes(config)
-    sampler = _sampler(config, runtimes, has_system_cgroups=config.listen is not None)
+    runtimes = build_runtimes(config)
+    sampler = build_sampler(config, runtimes, has_system_cgroups=config.listen is not None)
     # The kernel is read while Textual, the greater part of the start, is imported.
     first = threading.Thread(target=_quietly, args=(sampler.tick,), daemon=True)
     first.start()
-    endpoint = _endpoint(config, sampler)
-    actions = None if config.read_only else _actions(config, runtimes)
+    endpoint = build_endpoint(config.listen, sampler) if config.listen else None
+    actions = build_actions(config, runtimes)
     from topcon.columns import DEFAULT_SORT
     from topcon.ui.app import TopconApp
     from topcon.ui.themes import load_theme
@@ -286,8 +233,8 @@ def _run_serve(options: dict[str, Any]) -> int:
     from topcon.sampler import SamplerThread
 
     config = _config(options)
-    runtimes = _runtimes(config)
-    sampler = _sampler(config, runtimes, has_system_cgroups=True)
+    runtimes = build_runtimes(config)
+    sampler = build_sampler(config, runtimes, has_system_cgroups=True)
     ended = threading.Event()
     failures: list[BaseException] = []
     told: set[tuple[str, str]] = set()
@@ -313,9 +260,7 @@ def _run_serve(options: dict[str, Any]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda number, _: fail(_Ended(number)))
     sampler.tick()
-    from topcon.exporter.server import Endpoint
-
-    endpoint = Endpoint(*(config.listen or ("127.0.0.1", DEFAULT_PORT)), sampler)
+    endpoint = build_endpoint(config.listen or ("127.0.0.1", DEFAULT_PORT), sampler)
     thread = SamplerThread(sampler, config.interval, tell, fail)
     thread.start()
     runtimes.start()
@@ -342,8 +287,8 @@ def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapsho
     """Take a sample, and with an interval a second one after it, once the runtimes have answered."""
     import time
 
-    runtimes = _runtimes(config)
-    sampler = _sampler(config, runtimes)
+    runtimes = build_runtimes(config)
+    sampler = build_sampler(config, runtimes)
     try:
         runtimes.start()
         begun = time.monotonic()
@@ -396,12 +341,12 @@ def _run_action(options: dict[str, Any]) -> int:
     grace_s: float | None = options.pop("grace", None)
     signal_name: str = options.pop("signal", "SIGKILL")
     config = _config(options)
-    if config.read_only:
-        message = f"{verb}: refused, since read-only is set"
-        raise UsageError(message)
     with _sampled(config, None) as (snapshot, runtimes):
+        actions = build_actions(config, runtimes)
+        if actions is None:
+            message = f"{verb}: refused, since read-only is set"
+            raise UsageError(message)
         containers = [_resolve(target, snapshot) for target in targets]
-        actions = _actions(config, runtimes)
         for problem in snapshot.sample.problems:
             sys.stderr.write(f"topcon: {problem.source}: {problem.message}\n")
         for container in containers:

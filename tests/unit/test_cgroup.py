@@ -344,11 +344,21 @@ def test_a_controller_that_version_2_has_is_read_there(tmp_path: Path) -> None:
     assert sample.pids == PidsStat(6, 64)
 
 
-def test_io_counts_may_be_missing_where_sizes_are_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("gone", "field", "value"),
+    [
+        ("blkio/blkio.throttle.io_serviced_recursive", "io", {(8, 0): IoStat(10, 20, 0, 0)}),
+        ("blkio/blkio.throttle.io_service_bytes_recursive", "io", None),
+        ("cpu/cpu.cfs_quota_us", "cpu_max", None),
+        ("cpu/cpu.cfs_period_us", "cpu_max", None),
+    ],
+)
+def test_half_of_a_section_of_version_1(tmp_path: Path, gone: str, field: str, value: object) -> None:
     host = hybrid_host(tmp_path)
-    (host.root / f"sys/fs/cgroup/blkio{WEB}/blkio.throttle.io_serviced_recursive").unlink()
+    hierarchy, name = gone.split("/")
+    (host.root / f"sys/fs/cgroup/{hierarchy}{WEB}/{name}").unlink()
 
-    assert read(cgroups_of(host)[0]).io == {(8, 0): IoStat(10, 20, 0, 0)}
+    assert getattr(read(cgroups_of(host)[0]), field) == value
 
 
 def test_kernels_before_4_13_do_not_count_kills_on_version_1(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -36,7 +37,7 @@ from topcon.runtimes.docker import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 WEB, DB, OLD = (ContainerId(letter * 64) for letter in "abc")
 NOW = 1_790_000_000.0
@@ -69,7 +70,7 @@ def listed(container: ContainerId = WEB, **changes: object) -> dict[str, Any]:
     } | changes
 
 
-def inspected(container: ContainerId = WEB, **changes: dict[str, object]) -> dict[str, Any]:
+def inspected(container: ContainerId = WEB, **changes: Mapping[str, object]) -> dict[str, Any]:
     """An answer of ``/containers/ID/json``; what is changed is merged into the object of that name."""
     whole: dict[str, Any] = {
         "Id": container,
@@ -115,7 +116,7 @@ def inspected(container: ContainerId = WEB, **changes: dict[str, object]) -> dic
         },
     }
     for name, change in changes.items():
-        whole[name] = whole[name] | change if isinstance(whole.get(name), dict) else change
+        whole[name] = {**whole[name], **change}
     return whole
 
 
@@ -503,7 +504,7 @@ class Engine:
     """Methods and paths, without the version."""
     queries: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, container: ContainerId, **changes: dict[str, object]) -> None:
+    def add(self, container: ContainerId, **changes: Mapping[str, object]) -> None:
         self.containers[container] = inspected(container, **changes)
 
     def taken(self) -> list[str]:
@@ -956,6 +957,20 @@ def test_a_daemon_that_hangs_up(engine: Engine, clock: WallClock, connect: Calla
 
     assert str(caught.value).endswith(f"at {engine.path}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_daemon_that_has_ended(engine: Engine, connect: Callable[[], Docker]) -> None:
+    docker = connect()
+    engine.hangs_up = True
+    with pytest.raises(SourceUnavailable):
+        docker.containers()
+    Path(engine.path).unlink()
+
+    with refused("no such file or directory", engine.path):
+        docker.containers()
+    # docker-py leaves the socket of a failed attempt to the collector, which would tell the next test.
+    gc.collect()
 
 
 def test_something_that_is_no_daemon(engine: Engine) -> None:

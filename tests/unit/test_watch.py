@@ -601,8 +601,12 @@ def test_a_socket_is_followed_once_and_for_good(installation: Installation, root
     other = listen(root / "run/two.sock")
     installation.clock.now += SEARCH_S
 
+    both = watches.look()
     assert sockets_of(watches) == [("one", path), ("two", other)]
-    assert watches.look()[0] is first
+    assert both[0] is first
+
+    installation.clock.now += SEARCH_S
+    assert watches.look() == both
 
 
 def test_only_the_runtimes_that_were_asked_for_are_followed(installation: Installation, root: Path) -> None:
@@ -644,7 +648,7 @@ def test_a_runtime_that_has_been_silent_for_so_long_is_not_waited_for(
     until(lambda: watches.look()[0].is_settled and db.asked == 1)
     installation.clock.now += 3
     with monkeypatch.context() as patch:
-        patch.setattr(module.time, "sleep", not_to_be_called)
+        patch.setattr(time, "sleep", not_to_be_called)
         watches.wait_settled(3.0)
 
         with pytest.raises(AssertionError):

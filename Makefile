@@ -1,0 +1,35 @@
+PYTHON ?= .venv/bin/python
+
+.PHONY: install check format lint types imports test integration bench screenshots
+
+install:
+	python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'
+
+check: lint types imports test
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+lint:
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m codespell_lib
+
+types:
+	$(PYTHON) -m mypy
+
+imports:
+	$(dir $(PYTHON))lint-imports
+
+test:
+	$(PYTHON) -m pytest --cov
+
+integration:
+	$(PYTHON) -m pytest -m integration
+
+bench:
+	$(PYTHON) tests/benchmarks/run.py
+
+screenshots:
+	$(PYTHON) screenshots/make.py

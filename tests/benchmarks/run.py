@@ -1,0 +1,166 @@
+"""Measure topcon, and write the figures to ``docs/performance.md``: ``make bench``.
+
+Each figure is a ratio to something else measured in the same run, pair by pair, since machines differ and are noisy.
+Nothing is asserted here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import pty
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from fakes import FakeHost  # noqa: E402  tests/ is not installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAIRS = 9
+TICKS = 20
+CONTAINERS = (100, 1000)
+PYTHON = sys.executable
+SIZE = (30, 120)
+
+
+@dataclass
+class Figure:
+    """A measurement beside what it is compared with, both in seconds."""
+
+    name: str
+    against: str
+    pairs: list[tuple[float, float]]
+
+    def row(self) -> str:
+        ours, theirs = (statistics.median(column) for column in zip(*self.pairs, strict=True))
+        ratios = sorted(one / other for one, other in self.pairs)
+        return (
+            f"| {self.name} | {ours * 1000:.1f} ms | {self.against} | {theirs * 1000:.1f} ms "
+            f"| **{statistics.median(ratios):.2f}** | {ratios[0]:.2f} to {ratios[-1]:.2f} |"
+        )
+
+
+def timed(command: list[str]) -> float:
+    """How long a command takes, from its start to its end."""
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def first_frame() -> float:
+    """How long it takes from the start of topcon to the titles of the tree, on a terminal of its own."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [PYTHON, "-m", "topcon"],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        env=os.environ | {"TERM": "xterm-256color"},
+    )
+    shown = b""
+    while b"NAME" not in shown or b"STATE" not in shown:
+        shown += os.read(controller, 65536)
+    took = time.perf_counter() - begun
+    process.terminate()
+    while process.poll() is None:
+        if select.select([controller], [], [], 0.05)[0]:
+            os.read(controller, 65536)
+    os.close(terminal)
+    os.close(controller)
+    return took
+
+
+def ticks(containers: int, change: Callable[[FakeHost, int], None]) -> list[tuple[float, float]]:
+    """Time ticks beside a plain loop that opens and reads the same files; a pair a tick."""
+    pairs = []
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        host = FakeHost(Path(folder))
+        for index in range(containers):
+            host.container(f"/system.slice/docker-{index:064x}.scope", 1000 + index, usage_usec=index)
+        sampler = host.sampler()
+        sampler.tick()
+        files = [path for path in Path(host.cgroup_root).rglob("*") if path.is_file() and path.name != "cgroup.procs"]
+        for round_ in range(1, TICKS + 1):
+            change(host, round_)
+            begun = time.perf_counter()
+            sampler.tick()
+            middle = time.perf_counter()
+            for path in files:
+                with open(path, "rb") as file:  # noqa: PTH123  the plain way
+                    file.read()
+            pairs.append((middle - begun, time.perf_counter() - middle))
+        sampler.close()
+    return pairs
+
+
+def nothing(host: FakeHost, round_: int) -> None:
+    """Leave everything as it is."""
+
+
+def figures() -> list[Figure]:
+    """Take all measurements."""
+    topcon = [PYTHON, "-m", "topcon"]
+    result = [
+        Figure(
+            "`topcon --help`",
+            "`python3 -c pass`",
+            [(timed([*topcon, "--help"]), timed([PYTHON, "-c", "pass"])) for _ in range(PAIRS)],
+        ),
+        Figure(
+            "first frame of the tree",
+            "`python3 -c 'import textual.app'`",
+            [(first_frame(), timed([PYTHON, "-c", "import textual.app"])) for _ in range(PAIRS)],
+        ),
+    ]
+    result += [
+        Figure(
+            f"a tick of {count} idle containers: read, derive, findings",
+            "opening and reading the same files in a plain loop",
+            ticks(count, nothing),
+        )
+        for count in CONTAINERS
+    ]
+    return result
+
+
+def main() -> None:
+    """Measure and write."""
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")  # noqa: PTH123, SIM115
+    system = f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} CPUs ({cpu}), {system}"
+    lines = [
+        "# Performance",
+        "",
+        "Written by `make bench`; each figure is the median of pairs measured in turn in one run.",
+        "",
+        f"- {datetime.now(UTC):%Y-%m-%d}, {machine}",
+        "- Files of the ticks are on a tmpfs: the kernel's own work for cgroup files comes on top, on both sides.",
+        "",
+        "| what | median | beside | median | ratio | least to greatest |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(figure.row() for figure in figures()),
+    ]
+    (ROOT / "docs/performance.md").write_text("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

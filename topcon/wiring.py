@@ -1,0 +1,75 @@
+"""Objects put together from settings; what is heavy is imported when it is put to use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from topcon.actions import Actions
+    from topcon.config import Config
+    from topcon.exporter.server import Endpoint
+    from topcon.runtimes.watch import RuntimeWatches
+    from topcon.sampler import Sampler
+
+
+def build_runtimes(config: Config) -> RuntimeWatches:
+    """Prepare to follow the runtimes that are asked for, or all; none is connected yet.
+
+    Raises:
+        UsageError: there is no runtime of a name.
+    """
+    from topcon.runtimes import chosen
+    from topcon.runtimes.watch import RuntimeWatches
+
+    return RuntimeWatches(chosen(config.runtime) if config.runtime else None, config.host_root)
+
+
+def build_sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False) -> Sampler:
+    """Put the readers of a host together.
+
+    Raises:
+        HostUnreadable: there is no ``/proc`` to read.
+    """
+    from topcon.kernel.cgroup import CgroupFs
+    from topcon.kernel.files import Access, raise_descriptor_limit
+    from topcon.kernel.host import HostReader
+    from topcon.kernel.mount import read_hierarchies
+    from topcon.kernel.process import ProcFs
+    from topcon.sampler import Sampler, Sources
+
+    proc_root, sys_root, cgroup_root = config.roots
+    cgroup_access, process_access = Access(raise_descriptor_limit()), Access()
+    sources = Sources(
+        host=HostReader(proc_root, sys_root, f"{config.host_root}/etc/hostname" if config.host_root else None),
+        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access),
+        processes=ProcFs(proc_root, process_access),
+        runtimes=runtimes,
+        cgroup_access=cgroup_access,
+        process_access=process_access,
+    )
+    return Sampler(sources, has_system_cgroups=has_system_cgroups, problems=config.problems)
+
+
+def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
+    """Put together what can change the host; None with ``--read-only``."""
+    if config.read_only:
+        return None
+    from topcon.actions import Actions, AuditLog, ssh_client
+    from topcon.config import default_audit_log
+    from topcon.kernel.files import Access
+    from topcon.kernel.process import ProcFs
+
+    # Whose session this is stands in our own /proc, whatever host is shown.
+    log = AuditLog(config.audit_log or default_audit_log(), ssh_client(ProcFs("/proc", Access())))
+    return Actions(runtimes, ProcFs(config.roots[0], Access()), log)
+
+
+def build_endpoint(address: tuple[str, int], sampler: Sampler) -> Endpoint:
+    """Serve the newest snapshot of a sampler.
+
+    Raises:
+        HostUnreadable: the address cannot be used.
+    """
+    from topcon.exporter.server import Endpoint
+
+    return Endpoint(*address, sampler)
