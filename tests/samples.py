@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 import zlib
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
@@ -50,6 +51,7 @@ HOST_NETNS = NetnsKey(4026532000)
 MONOTONIC_NS = 1000 * SECOND_NS
 SDA: Device = (8, 0)
 SDB: Device = (8, 16)
+IDLE: Mapping[Device, tuple[int, int]] = MappingProxyType({SDA: (0, 0)})
 COMPOSE = "com.docker.compose.project"
 
 HOSTILE_NAMES = {
@@ -157,18 +159,17 @@ def cgroup_of(
     inactive_file: int = 0,
     limit: int | None = None,
     oom_kill: int = 0,
-    io: Mapping[Device, tuple[int, int]] | None = None,
+    io: Mapping[Device, tuple[int, int]] | None = IDLE,
     pids: int = 1,
     pids_max: int | None = None,
     **sections: Any,
 ) -> CgroupSample:
     """Return a container's counters; ``io`` is bytes read and written, by device."""
-    written = {SDA: (0, 0)} if io is None else io
     given: dict[str, Any] = {
         "cpu": CpuStat(usage_usec, usage_usec, 0, nr_periods, nr_throttled, nr_throttled * 1000),
         "cpu_max": CpuMax(None if limit_cores is None else int(limit_cores * 100_000), 100_000),
         "memory": MemoryStat(current, limit, current, 0, current - inactive_file, inactive_file, inactive_file, oom_kill),
-        "io": {device: IoStat(rbytes, wbytes, 0, 0) for device, (rbytes, wbytes) in written.items()},
+        "io": None if io is None else {device: IoStat(*counted, 0, 0) for device, counted in io.items()},
         "pids": PidsStat(pids, pids_max),
         "pressure": pressures(),
         "events": CgroupEvents(populated=True, frozen=False),

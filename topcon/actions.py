@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import signal as signals
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from topcon.errors import ActionFailed
-from topcon.kernel.process import signal_number
+from topcon.kernel.process import signal_name, signal_number
 from topcon.model.sample import State
 from topcon.text import printable, to_time_text
 
@@ -121,7 +120,7 @@ def request_for(verb: Verb, container: ContainerNode, grace_s: float | None = No
         started_ns=container.info.started_ns,
         was_live=container.info.state.is_live,
         grace_s=grace_s if grace_s is not None else DEFAULT_GRACE_S if own_grace_s is None else own_grace_s,
-        signal=signals.Signals(signal_number(signal)).name,
+        signal=signal_name(signal),
     )
 
 

@@ -154,10 +154,10 @@ def _grace(text: str) -> float:
 
 
 def _signal(text: str) -> str:
-    from topcon.kernel.process import signal_number
+    from topcon.kernel.process import signal_name
 
     try:
-        return signal.Signals(signal_number(text)).name
+        return signal_name(text)
     except ValueError:
         message = f"{text!r}: there is no such signal"
         raise argparse.ArgumentTypeError(message) from None

@@ -228,6 +228,14 @@ def test_a_network_that_could_not_be_read_is_unknown() -> None:
     assert (usage.rx_bytes, usage.rx_bytes_per_second) == (None, None)
 
 
+def test_an_interface_that_counts_anew_is_not_hidden_by_another() -> None:
+    own = netns_of("web")
+    first = sample_of(running("web"), networks={own: {"eth0": interface(1000, 0), "eth1": interface(0, 0)}})
+    second = sample_of(running("web"), seconds=1, networks={own: {"eth0": interface(0, 0), "eth1": interface(5000, 0)}})
+
+    assert web_of(snapshot_after(first, second)).usage.rx_bytes_per_second is None
+
+
 def test_a_container_without_a_cgroup_to_read_has_its_network_all_the_same() -> None:
     box = replace(running("web"), cgroup=None)
 

@@ -5,6 +5,7 @@ Kernel documents: https://docs.kernel.org/admin-guide/cgroup-v2.html and https:/
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from topcon.model.sample import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from topcon.kernel.files import Access
     from topcon.kernel.mount import Hierarchies
@@ -37,6 +38,9 @@ V2 = "v2"
 
 V1_UNLIMITED_BYTES = 1 << 62
 """Version 1 writes "no limit" as the greatest multiple of the page size; nothing real is as large as this."""
+
+UNKNOWN_DEVICE = b"(unknown)"
+"""What the kernel writes for a device without a number, such as a path of an NVMe multipath device."""
 
 USER_HZ_USEC = 1_000_000 // os.sysconf("SC_CLK_TCK")
 LEAF_LINKS = 2
@@ -72,19 +76,24 @@ def parse_cpu_max(raw: bytes, path: str) -> CpuMax:
 def parse_io_stat(raw: bytes, path: str) -> dict[Device, IoStat]:
     """Parse ``io.stat``. A device's line may have no fields at all, and later kernels add some.
 
+    Linux 5.15 leaves the line end of a device without fields out: of several names the last one has the fields.
+
     ::
 
         8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0
     """
     devices = {}
     for line in raw.splitlines():
-        name, *pairs = line.split()
+        words = line.split()
+        names = list(itertools.takewhile(lambda word: b"=" not in word, words))
         try:
-            major, minor = map(int, name.split(b":"))
-            values = dict(pair.split(b"=") for pair in pairs)
+            values = dict(pair.split(b"=") for pair in words[len(names) :])
+            if names[-1] == UNKNOWN_DEVICE:
+                continue
+            major, minor = map(int, names[-1].split(b":"))
             if b"rbytes" in values:
                 devices[major, minor] = IoStat(*(int(values[key]) for key in _IO_KEYS))
-        except (KeyError, ValueError):
+        except (IndexError, KeyError, ValueError):
             raise ParseError(path, line.decode(errors="replace")) from None
     return devices
 
@@ -106,7 +115,7 @@ def parse_blkio(raw: bytes, path: str) -> dict[Device, tuple[int, int]]:
     for line in raw.splitlines():
         words = line.split()
         try:
-            if words[0] == b"Total":
+            if words[0] in {b"Total", UNKNOWN_DEVICE}:
                 continue
             major, minor = map(int, words[0].split(b":"))
             if words[1] in {b"Read", b"Write"}:
@@ -263,7 +272,7 @@ def _v1_events(events: CgroupEvents | None, frozen: bool | None) -> CgroupEvents
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A file that a section is read from; the first of ``names`` that is there."""
+    """A file that a section is read from."""
 
     hierarchy: str
     name: str
@@ -375,6 +384,10 @@ def _sections(hierarchies: Hierarchies) -> tuple[_Section, ...]:
     )
 
 
+_NEVER = object()
+"""A value that no file has."""
+
+
 class _OpenSection:
     """A section of one cgroup: its kept files, their last values and what was built of them."""
 
@@ -399,6 +412,12 @@ class _OpenSection:
         self._values = values
         self.value = None if all(value is None for value in values) else self._build(*values)
         return True
+
+    def forget(self) -> bool:
+        """Drop the value, and build it anew as soon as it can be; return whether there was one."""
+        before, self.value = self.value, None
+        self._values = [_NEVER] * len(self._files)
+        return before is not None
 
     def close(self) -> None:
         for file in self._files:
@@ -450,8 +469,7 @@ class CgroupReader:
                 changed |= section.read()
             except ParseError as error:
                 self.malformed = error
-                changed |= section.value is not None
-                section.value = None
+                changed |= section.forget()
         if changed:
             sections = {section.field: section.value for section in self._sections}
             self._sample = CgroupSample(self._sample.path, self._sample.inode, **sections)
@@ -479,23 +497,26 @@ class CgroupFs:
         """
         found: dict[CgroupPath, int] = {}
         for directory in self.hierarchies.walked:
-            self._walk(directory, "", found)
+            # A stack of our own: a container may nest cgroups deeper than Python nests calls.
+            left = [(directory, "")]
+            while left:
+                left += self._children(*left.pop(), found)
         return found
 
-    def _walk(self, directory: str, path: str, found: dict[CgroupPath, int]) -> None:
+    def _children(self, directory: str, path: str, found: dict[CgroupPath, int]) -> list[tuple[str, str]]:
+        """Note a cgroup, and return those directly below it: directory and path of each."""
         try:
             stat = os.stat(directory)  # noqa: PTH116  the walk is the hot path
             found.setdefault(CgroupPath(path or "/"), stat.st_ino)
             # Some file systems that fixtures live on count no links at all: 1.
             if stat.st_nlink == LEAF_LINKS:
-                return
+                return []
             with os.scandir(directory) as entries:
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
             self._access.note(error, directory)
-            return
-        for name in names:
-            self._walk(f"{directory}/{name}", f"{path}/{name}", found)
+            return []
+        return [(f"{directory}/{name}", f"{path}/{name}") for name in names]
 
     def read(self, wanted: Mapping[CgroupPath, int]) -> tuple[dict[CgroupPath, CgroupSample], ParseError | None]:
         """Read the wanted cgroups, path to inode; return their samples and the first file not understood.
@@ -526,9 +547,3 @@ class CgroupFs:
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
-
-
-def subtree(path: CgroupPath, cgroups: Iterable[CgroupPath]) -> list[CgroupPath]:
-    """Return the cgroups below ``path``, the nearest first."""
-    below = f"{path}/"
-    return sorted(cgroup for cgroup in cgroups if cgroup.startswith(below))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESRCH, errno.EOPNOTSUPP})
-"""Not there, no longer there, or not offered by this kernel."""
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESRCH, errno.EOPNOTSUPP, errno.ENAMETOOLONG})
+"""Not there, no longer there, not offered by this kernel, or nested deeper than a path can be long."""
 
 REFUSED = frozenset({errno.EACCES, errno.EPERM})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from topcon.errors import HostUnreadable, ParseError
-from topcon.kernel.files import Access, KeptFile
+from topcon.kernel.files import Access
 from topcon.kernel.parse import parse_pressure
 from topcon.kernel.process import ProcFs
 from topcon.model.sample import HostSample, MachineIds, PressureStat
@@ -59,7 +59,7 @@ class HostReader:
             raise HostUnreadable(message) from error
         self._netns = self._processes.netns(1)
         self._namespaces = self._read_namespaces()
-        self._devices = KeptFile(f"{root}/partitions", parse_partitions, Access(budget=1))
+        self._devices: tuple[bytes, dict[Device, str]] = (b"", {})
 
     def read(self) -> HostSample:
         """Read the totals of now.
@@ -85,8 +85,16 @@ class HostReader:
             namespaces=self._namespaces,
             netns=self._netns,
             machine=self._machine,
-            devices=self._devices.read() or {},
+            devices=self._read_devices(),
         )
+
+    def _read_devices(self) -> dict[Device, str]:
+        """Read the names of the devices; the same object for the same text."""
+        path = f"{self._root}/partitions"
+        raw = self._access.read(path) or b""
+        if raw != self._devices[0]:
+            self._devices = raw, parse_partitions(raw, path)
+        return self._devices[1]
 
     def _read_namespaces(self) -> Namespaces:
         """Read those of process 1; where they may not be seen, our own, if we share its network."""
@@ -116,11 +124,15 @@ class HostReader:
             raise ParseError(path, line) from None
 
     def _load(self) -> tuple[float, float, float] | None:
-        line = self._line(f"{self._root}/loadavg")
+        path = f"{self._root}/loadavg"
+        line = self._line(path)
         if not line:
             return None
-        one, five, fifteen, *_ = line.split()
-        return float(one), float(five), float(fifteen)
+        try:
+            one, five, fifteen, *_ = line.split()
+            return float(one), float(five), float(fifteen)
+        except ValueError:
+            raise ParseError(path, line) from None
 
     def _swap(self) -> tuple[int, int]:
         """Return total and free, bytes. psutil's own call reads vmstat too, and warns where it is not there."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
-from topcon.kernel.files import read_small
+from topcon.kernel.files import Access, read_small
 from topcon.model.sample import CgroupMode
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def parse_mountinfo(raw: bytes, path: str) -> list[Mount]:
         32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
     """
     mounts = []
-    for line in raw.decode(errors="surrogateescape").splitlines():
+    # Only the kernel's own line ends: names can hold what Python takes for others.
+    for line in raw.decode(errors="surrogateescape").removesuffix("\n").split("\n") if raw else ():
         before, _, after = line.partition(" - ")
         try:
             _, _, _, root, point, *_ = before.split(" ")
@@ -111,7 +112,9 @@ def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
     return Hierarchies(
         v2=v2[1] if v2 else None,
         v1={name: v1[name][1] for name in V1_CONTROLLERS if name in v1},
-        is_partial=any(mount.root != "/" for mount, _ in [*v1.values(), *([v2] if v2 else [])]),
+        is_partial=any(mount.root != "/" for mount, _ in [*v1.values(), *([v2] if v2 else [])])
+        # Below a cgroup namespace the mount's root looks like the root, but only the real one has no type.
+        or (v2 is not None and Access().read(f"{v2[1]}/cgroup.type") is not None),
     )
 
 

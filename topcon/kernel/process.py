@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,7 +75,8 @@ def parse_signal_masks(status: bytes) -> SignalMasks | None:
 
 
 def _status_field(status: bytes, name: bytes) -> list[bytes]:
-    for line in status.splitlines():
+    # The name of the process, on the first line, can hold what Python takes for line ends.
+    for line in status.split(b"\n"):
         key, _, value = line.partition(b":")
         if key == name:
             return value.split()
@@ -208,14 +210,35 @@ class ProcFs:
 
 
 def signal_number(name: str) -> int:
-    """Return the number of a signal: ``SIGTERM``, ``term`` or ``15``.
+    """Return the number of a signal: ``SIGTERM``, ``term``, ``15``, ``RTMIN+3``.
 
     Raises:
         ValueError: there is no such signal.
     """
     if name.isdigit():
-        return signal.Signals(int(name)).value
+        if int(name) in signal.valid_signals():
+            return int(name)
+        raise ValueError(name)
+    match = re.fullmatch(r"(RTMIN|RTMAX)([+-]\d+)", name.upper().removeprefix("SIG"))
+    if match:
+        number = int(signal.Signals[f"SIG{match[1]}"]) + int(match[2])
+        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+            return number
+        raise ValueError(name)
     try:
         return signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"].value
     except KeyError:
         raise ValueError(name) from None
+
+
+def signal_name(name: str) -> str:
+    """Return a signal as it is usually written: ``SIGTERM``, ``SIGRTMIN+3``.
+
+    Raises:
+        ValueError: there is no such signal.
+    """
+    number = signal_number(name)
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"

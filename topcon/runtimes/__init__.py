@@ -119,7 +119,8 @@ def sockets_there(plugin: Plugin, host_root: str = "") -> list[str]:
     """Return those of a plug-in's sockets that exist below ``host_root``, each once however many names it has."""
     found: dict[str, str] = {}
     for template in plugin.sockets:
-        path = str(Path(os.path.expandvars(template).removeprefix("unix://")).expanduser())
+        # Path.expanduser() raises for a user without a home; this leaves the path as it is.
+        path = os.path.expanduser(os.path.expandvars(template).removeprefix("unix://"))  # noqa: PTH111
         if not path.startswith("/"):
             continue
         path = host_root + path
@@ -151,8 +152,9 @@ def chosen(options: Sequence[str]) -> dict[str, str | None]:
     runtimes: dict[str, str | None] = {}
     for option in options:
         name, equals, socket = option.partition("=")
+        socket = socket.removeprefix("unix://")
         if name not in names or (equals and not socket):
             message = f"--runtime {option}: expected NAME or NAME=SOCKET, with NAME one of {', '.join(names)}"
             raise UsageError(message)
-        runtimes[name] = socket.removeprefix("unix://") or None
+        runtimes[name] = socket or None
     return runtimes

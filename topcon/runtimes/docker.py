@@ -61,11 +61,12 @@ class Docker:
         import requests  # noqa: PLC0415
 
         self._errors = (docker.errors.DockerException, requests.exceptions.RequestException)
-        self._api_error = docker.errors.APIError
+        self._error, self._api_error = docker.errors.DockerException, docker.errors.APIError
         self._socket = socket
         self._clock = clock
         self._infos: dict[ContainerId, ContainerInfo] = {}
         self._dirty: dict[ContainerId, None] = {}
+        self._seen: frozenset[str] = frozenset()
         self._since = self._listed_at = 0.0
         try:
             self._api: APIClient = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=TIMEOUT_S)
@@ -76,7 +77,7 @@ class Docker:
         """Return what Docker knows now; details of a container may follow a second after its name."""
         now = self._clock()
         try:
-            if now - self._listed_at >= RELIST_S:
+            if not 0 <= now - self._listed_at < RELIST_S:
                 self._list()
                 self._since, self._listed_at = now - OVERLAP_S, now
             else:
@@ -94,7 +95,7 @@ class Docker:
         self._api.close()
 
     def _list(self) -> None:
-        entries = {ContainerId(entry["Id"]): entry for entry in self._api.containers(all=True)}
+        entries = {ContainerId(entry["Id"]): entry for entry in self._call(self._api.containers, all=True)}
         for container in self._infos.keys() - entries.keys():
             self._forget(container)
         # What runs comes first: it is what people look at.
@@ -116,24 +117,30 @@ class Docker:
             },
             timeout=TIMEOUT_S,
         )
-        response.raise_for_status()
+        if not response.ok:
+            message = f"{response.status_code} at {self._socket}: {_message(response.text)}"
+            raise SourceUnavailable(message)
         self._since = now - OVERLAP_S
-        for container, action in parse_events(response.text):
+        lines = response.text.split("\n")
+        for container, action in parse_events("\n".join(line for line in lines if line not in self._seen)):
             if action == "destroy":
                 self._forget(container)
             else:
                 self._dirty[container] = None
+        self._seen = frozenset(lines)
 
     def _inspect(self) -> None:
         until = time.monotonic() + INSPECT_S
         while self._dirty and time.monotonic() < until:
             container = next(iter(self._dirty))
             try:
-                self._infos[container] = info_from_inspect(self._api.inspect_container(container))
+                self._infos[container] = info_from_inspect(self._call(self._api.inspect_container, container))
             except self._api_error as error:
-                if error.response is None or error.response.status_code != _NOT_FOUND:
+                if error.response is None:
                     raise
-                self._infos.pop(container, None)
+                # A container that cannot be inspected keeps what the list says of it: the others need their names.
+                if error.response.status_code == _NOT_FOUND:
+                    self._infos.pop(container, None)
             del self._dirty[container]
 
     def _forget(self, container: ContainerId) -> None:
@@ -168,9 +175,17 @@ class Docker:
         """``docker kill --signal``."""
         self._act(self._api.kill, container, signal=signal)
 
-    def _act(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401  JSON
+    def _call(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401  JSON
         try:
             return call(*arguments, **options)
+        except KeyError as error:
+            # docker-py takes it for granted that an error comes with a message; a proxy's may not.
+            message = "an error without a message"
+            raise self._error(message) from error
+
+    def _act(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401  JSON
+        try:
+            return self._call(call, *arguments, **options)
         except self._api_error as error:
             raise ActionFailed(str(error.explanation or error)) from error
         except self._errors as error:
@@ -197,7 +212,7 @@ def _probe(socket: str) -> None:
 
 
 def _os_reason(error: OSError, socket: str) -> str:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | BlockingIOError):
         return f"no answer at {socket}"
     return f"{(error.strerror or str(error)).lower()} at {socket}"
 
@@ -209,7 +224,17 @@ def _reason(error: BaseException, socket: str) -> str:
             return f"no answer at {socket}"
         if isinstance(cause, OSError) and cause.errno is not None:
             return _os_reason(cause, socket)
-    return " ".join(str(error).split())
+    text = getattr(error, "explanation", None) or str(error)
+    return f"{' '.join(str(text).split())} at {socket}"
+
+
+def _message(body: str) -> str:
+    """Return the daemon's own words in the body of an error."""
+    try:
+        message = json.loads(body)["message"]
+    except (KeyError, TypeError, ValueError):
+        message = body
+    return " ".join(str(message).split())
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -225,13 +250,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def parse_events(text: str) -> list[tuple[ContainerId, str]]:
     """Parse a window of ``/events``, a JSON object a line: container and action, such as ``start``."""
     events = []
-    for line in text.splitlines():
+    # Only the line ends that JSON escapes: labels can hold what Python takes for others.
+    for line in text.split("\n"):
+        if not line:
+            continue
         try:
             event = json.loads(line)
-        except ValueError:
+            container = (event.get("Actor") or {}).get("ID") or event.get("id")
+        except (AttributeError, ValueError):
             raise ParseError(EVENTS, line) from None
-        container = (event.get("Actor") or {}).get("ID") or event.get("id")
         if container:
+            if not isinstance(container, str):
+                raise ParseError(EVENTS, line)
             events.append((ContainerId(container), str(event.get("Action") or event.get("status"))))
     return events
 
@@ -241,7 +271,10 @@ def parse_time(text: str | None) -> int | None:
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", text or "")
     if not match or match[1].startswith("0001"):
         return None
-    whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
+    try:
+        whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
     return int(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
 
 

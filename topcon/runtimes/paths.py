@@ -41,9 +41,6 @@ _ROWS = (
 )
 """The first row that fits is taken."""
 
-_NOT_CONTAINERS = re.compile(r".*\.(mount|swap|device)")
-"""Units of systemd that can hold a container's id: the mounts of its file system."""
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -68,8 +65,6 @@ def claims(path: str) -> tuple[Claim, ...]:
 
 
 def _claim(name: str, parent: str, depth: int) -> Claim | None:
-    if _NOT_CONTAINERS.fullmatch(name):
-        return None
     for row in _ROWS:
         match = row.name.fullmatch(name)
         if match and (row.parent is None or row.parent.fullmatch(parent)):

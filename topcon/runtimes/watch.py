@@ -50,6 +50,7 @@ class RuntimeWatch:
         self._state = _State()
         self._unanswered_since: float | None = None
         self._bug: BaseException | None = None
+        self._has_answered = False
         self._stopped = threading.Event()
         # A daemon thread: a call that hangs must not keep topcon from ending.
         self._thread = threading.Thread(target=self._run, name=f"topcon-{plugin.name}", daemon=True)
@@ -137,26 +138,27 @@ class RuntimeWatch:
                 self._asking()
                 runtime = self.plugin.connect(self.socket)
                 try:
-                    attempts = self._follow(runtime)
+                    self._follow(runtime)
                 finally:
                     runtime.close()
             except (SourceUnavailable, ParseError) as error:
                 self._state = replace(self._state, failure=error)
-            self._stopped.wait(RETRY_S[min(attempts, len(RETRY_S) - 1)])
-            attempts += 1
+            attempts = 1 if self._has_answered else attempts + 1
+            self._has_answered = False
+            self._stopped.wait(RETRY_S[min(attempts, len(RETRY_S)) - 1])
 
-    def _follow(self, runtime: Runtime) -> int:
-        """Follow a connection until it breaks or topcon ends; return 0, the attempts that it took."""
+    def _follow(self, runtime: Runtime) -> None:
+        """Follow a connection until it breaks or topcon ends."""
         can_act = supports_lifecycle(runtime) is not None
         while not self._stopped.is_set():
             self._asking()
             infos = runtime.containers()
             self._unanswered_since = None
+            self._has_answered = True
             self._state = _State(
                 infos=infos, ids=frozenset(info.id for info in infos), is_listed=True, failure=None, can_act=can_act
             )
             self._stopped.wait(POLL_S)
-        return 0
 
     def _asking(self) -> None:
         """Begin a call: until one is answered, the runtime is silent since the first that was not."""
