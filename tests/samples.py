@@ -137,9 +137,7 @@ def process_of(name: str, /, **options: Any) -> ProcessSample:
 
 def pressure_of(some: int, full: int | None = 0) -> Pressure:
     """Return a pressure file, by its totals in microseconds."""
-    return Pressure(
-        PressureLine(0.0, 0.0, 0.0, some), None if full is None else PressureLine(0.0, 0.0, 0.0, full)
-    )
+    return Pressure(PressureLine(0.0, 0.0, 0.0, some), None if full is None else PressureLine(0.0, 0.0, 0.0, full))
 
 
 def pressures(cpu: int = 0, memory: int = 0, io: int = 0, *, full: int | None = 0) -> PressureStat:
@@ -168,7 +166,9 @@ def cgroup_of(
     given: dict[str, Any] = {
         "cpu": CpuStat(usage_usec, usage_usec, 0, nr_periods, nr_throttled, nr_throttled * 1000),
         "cpu_max": CpuMax(None if limit_cores is None else int(limit_cores * 100_000), 100_000),
-        "memory": MemoryStat(current, limit, current, 0, current - inactive_file, inactive_file, inactive_file, oom_kill),
+        "memory": MemoryStat(
+            current, limit, current, 0, current - inactive_file, inactive_file, inactive_file, oom_kill
+        ),
         "io": None if io is None else {device: IoStat(*counted, 0, 0) for device, counted in io.items()},
         "pids": PidsStat(pids, pids_max),
         "pressure": pressures(),

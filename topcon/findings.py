@@ -98,7 +98,7 @@ def oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
         return None
     if age_s > OOM_WARNING_S:
         return None
-    is_new = age_s <= (snapshot.interval_s or 0.0)
+    is_new = age_s < (snapshot.interval_s or 0.0)
     when = "just now" if is_new else f"{age_s:.0f} s ago"
     return Finding(
         "oom-killed",
@@ -204,9 +204,11 @@ def no_memory_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | N
 
 def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     """It runs, and the runtime that made it does not list it."""
-    runtime = next((each for each in snapshot.sample.runtimes if each.name == container.info.runtime), None)
-    is_known = container.info.source is not Source.CGROUP
-    if is_known or runtime is None or not runtime.up or not runtime.is_listed:
+    if container.info.source is not Source.CGROUP or container.outer is not None:
+        return None
+    # Any daemon of that name can be the one that made it.
+    runtimes = [runtime for runtime in snapshot.sample.runtimes if runtime.name == container.info.runtime]
+    if not runtimes or not all(runtime.up and runtime.is_listed for runtime in runtimes):
         return None
     process = container.process
     if process is None or container.info.state not in {State.RUNNING, State.PAUSED}:
@@ -217,8 +219,8 @@ def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding 
         "unknown-to-runtime",
         Severity.WARNING,
         container.key,
-        f"runs, but {runtime.name} does not list it",
-        f"restart {runtime.name}, or end the container's processes by hand",
+        f"runs, but {container.info.runtime} does not list it",
+        f"restart {container.info.runtime}, or end the container's processes by hand",
     )
 
 

@@ -325,9 +325,7 @@ def test_a_silent_runtime_is_told_of_once_however_many_containers_it_has() -> No
 @pytest.mark.parametrize("boxes", [[], [stopped("done")], [running("web", info={"runtime": "podman"})]])
 def test_the_silence_of_a_runtime_matters_only_while_its_containers_run(boxes: list[Box]) -> None:
     silent = RuntimeSample("docker", "/run/docker.sock", up=False, is_listed=True, silent_s=30.0)
-    elsewhere = [
-        replace(box, found=replace(box.found, runtime="podman")) if box.found else box for box in boxes
-    ]
+    elsewhere = [replace(box, found=replace(box.found, runtime="podman")) if box.found else box for box in boxes]
 
     assert codes(snapshot_after(sample_of(*elsewhere, runtimes=(silent,)))) == []
 

@@ -221,7 +221,7 @@ def test_those_in_one_network_namespace_are_a_pod_named_for_the_first() -> None:
     (group,) = join(sample_of(*boxes))
 
     assert shape((group,)) == {("namespace", "app"): ["app", "sidecar"]}
-    assert group.id == str(SHARED)
+    assert group.id == docker_key("app")
 
 
 def test_a_stopped_container_belongs_to_the_one_whose_network_it_joins() -> None:

@@ -75,7 +75,9 @@ def test_no_rate_is_negative(current: int | None, previous: int | None, elapsed_
 
 
 @given(READINGS, READINGS, READINGS, READINGS)
-def test_no_share_leaves_0_to_1(part: int | None, old_part: int | None, whole: int | None, old_whole: int | None) -> None:
+def test_no_share_leaves_0_to_1(
+    part: int | None, old_part: int | None, whole: int | None, old_whole: int | None
+) -> None:
     result = share(increase(part, old_part), increase(whole, old_whole))
 
     assert result is None or 0 <= result <= 1

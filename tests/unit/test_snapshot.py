@@ -94,7 +94,12 @@ def test_the_first_snapshot_has_levels_but_no_rates() -> None:
 
 @pytest.mark.parametrize(
     ("periods", "throttled", "expected"),
-    [((100, 120), (10, 15), 0.25), ((100, 120), (10, 10), 0.0), ((100, 100), (10, 10), 0.0), ((100, 10), (10, 1), None)],
+    [
+        ((100, 120), (10, 15), 0.25),
+        ((100, 120), (10, 10), 0.0),
+        ((100, 100), (10, 10), 0.0),
+        ((100, 10), (10, 1), None),
+    ],
 )
 def test_throttled_share_is_of_the_periods_that_passed(
     periods: tuple[int, int], throttled: tuple[int, int], expected: float | None

@@ -81,6 +81,7 @@ def _members(sample: Sample) -> list[Member]:
     infos = {info.id: info for info in sample.containers}
     silent = {runtime.name for runtime in sample.runtimes if runtime.silent_s > SILENT_AFTER_S or not runtime.up}
     keys: dict[str, ContainerKey] = {}
+    seen: set[ContainerKey] = set()
     members = []
     # Sorted, so that a container comes after the one it is nested in.
     for path in sorted(sample.found):
@@ -92,6 +93,10 @@ def _members(sample: Sample) -> list[Member]:
         else:
             key = ContainerKey(f"{runtime}:{found.id}")
         keys[path] = key
+        if key in seen:
+            # A second cgroup of the same container, such as Kubernetes in Docker makes inside the first.
+            continue
+        seen.add(key)
         state = _kernel_state(sample, found, info)
         members.append(
             Member(
@@ -102,7 +107,7 @@ def _members(sample: Sample) -> list[Member]:
                 outer=keys.get(found.outer) if found.outer else None,
             )
         )
-    for info in infos.values():
+    for info in sorted(infos.values(), key=lambda info: (info.runtime, info.id)):
         state = State.UNKNOWN if info.state.is_live and info.runtime in silent else info.state
         shown = info if state is info.state else replace(info, state=state)
         members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown, None, None, None))
@@ -148,7 +153,7 @@ def _pods(members: Iterable[Member], host_netns: NetnsKey | None) -> Mapping[_Po
         pod = next((pod_of[member.key] for member in sharing if member.key in pod_of), None)
         if pod is None:
             owner = network_owner(sharing)
-            pod = (PodKind.NAMESPACE, str(owner.netns or owner.key), owner.info.name)
+            pod = (PodKind.NAMESPACE, owner.key, owner.info.name)
         for member in sharing:
             pod_of.setdefault(member.key, pod)
     pods: dict[_PodKey, list[Member]] = defaultdict(list)

@@ -317,29 +317,41 @@ def _throttled(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
 
 
 def _io_rate(cgroup: CgroupSample, old: CgroupSample | None, name: str, elapsed_s: float) -> float | None:
-    """All devices together; a device that is new since the last sample counts from 0."""
-    if cgroup.io is None or old is None or old.io is None:
+    """Bytes a second through all devices."""
+    return _rate_of_all(cgroup.io, old.io if old else None, name, elapsed_s)
+
+
+def _rate_of_all(
+    now: Mapping[_Key, object] | None, old: Mapping[_Key, object] | None, name: str, elapsed_s: float
+) -> float | None:
+    """Add up one counter of many devices: a new one counts from 0, one that went back makes the sum unknown."""
+    if now is None or old is None or elapsed_s <= 0:
         return None
-    before = sum(getattr(stat, name) for device, stat in old.io.items() if device in cgroup.io)
-    return per_second(sum(getattr(stat, name) for stat in cgroup.io.values()), before, elapsed_s)
+    total = 0
+    for key, stat in now.items():
+        grown = increase(getattr(stat, name), getattr(old[key], name) if key in old else 0)
+        if grown is None:
+            return None
+        total += grown
+    return total / elapsed_s
 
 
 def _network(step: _Step, netns: NetnsKey | None) -> tuple[int | None, int | None, float | None, float | None]:
     if netns is None or netns == step.sample.host.netns:
         return None, None, None, None
-    now = step.sample.networks.get(netns)
-    old = step.previous.sample.networks.get(netns) if step.previous else None
-    rx, tx = _interfaces_total(now)
-    old_rx, old_tx = _interfaces_total(old)
-    return rx, tx, per_second(rx, old_rx, step.elapsed_s), per_second(tx, old_tx, step.elapsed_s)
+    now = _outward(step.sample.networks.get(netns))
+    old = _outward(step.previous.sample.networks.get(netns)) if step.previous else None
+    return (
+        sum(stat.rx_bytes for stat in now.values()) if now is not None else None,
+        sum(stat.tx_bytes for stat in now.values()) if now is not None else None,
+        _rate_of_all(now, old, "rx_bytes", step.elapsed_s),
+        _rate_of_all(now, old, "tx_bytes", step.elapsed_s),
+    )
 
 
-def _interfaces_total(interfaces: Mapping[str, InterfaceStat] | None) -> tuple[int | None, int | None]:
-    """Bytes received and sent, the loopback left out."""
-    if interfaces is None:
-        return None, None
-    outward = [stat for name, stat in interfaces.items() if name != "lo"]
-    return sum(stat.rx_bytes for stat in outward), sum(stat.tx_bytes for stat in outward)
+def _outward(interfaces: Mapping[str, InterfaceStat] | None) -> Mapping[str, InterfaceStat] | None:
+    """Leave the loopback out."""
+    return None if interfaces is None else {name: stat for name, stat in interfaces.items() if name != "lo"}
 
 
 def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: float) -> PressureShares | None:
@@ -368,15 +380,16 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     """The namespaces it has in common with process 1; for a reader who may not look, those that show otherwise."""
     if process is None:
         return ()
-    shared = [
-        kind
-        for kind in NAMESPACE_KINDS
-        if (inode := getattr(process.namespaces, kind)) is not None and inode == getattr(host.namespaces, kind)
-    ]
-    if process.namespaces.net is None and process.netns is not None and process.netns == host.netns:
-        shared.append("net")
-    if process.namespaces.pid is None and len(process.ns_pids) == 1:
-        shared.append("pid")
+    shows_otherwise = {
+        "net": process.netns is not None and process.netns == host.netns,
+        "pid": len(process.ns_pids) == 1,
+    }
+    shared = []
+    for kind in NAMESPACE_KINDS:
+        own, hosts = getattr(process.namespaces, kind), getattr(host.namespaces, kind)
+        is_unseen = own is None or hosts is None
+        if shows_otherwise.get(kind, False) if is_unseen else own == hosts:
+            shared.append(kind)
     return tuple(shared)
 
 
@@ -481,6 +494,7 @@ def _worst_pressure(pressures: list[PressureShares]) -> PressureShares | None:
     return PressureShares(worst("cpu"), worst("memory"), worst("io"))
 
 
+_Key = TypeVar("_Key")
 _Number = TypeVar("_Number", int, float)
 
 
