@@ -21,7 +21,12 @@ class Filter:
 
     def matches(self, pod: PodNode, container: ContainerNode) -> bool:
         """Whether the container is to be shown."""
-        texts = (container.name.lower(), pod.name.lower(), (container.info.image or "").lower(), container.info.id)
+        texts = (
+            container.name.lower(),
+            pod.name.lower(),
+            (container.info.image or "").lower(),
+            container.info.id.lower(),
+        )
         return all(any(word in text for text in texts) for word in self.words)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,12 +11,13 @@ from topcon.filter import Filter
 from topcon.model.snapshot import ContainerNode, PodNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from topcon.model.snapshot import Severity, Snapshot
 
 
 EVERYTHING = Filter()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,29 @@ def rows(snapshot: Snapshot, view: ViewState) -> list[Row]:
     for pod in snapshot.pods:
         shown = [container for container in pod.containers if _is_shown(pod, container, view)]
         if shown:
-            arranged.append((_line(snapshot, pod, severities), shown))
+            inner = _by_outer(shown)
+            arranged.append((_line(snapshot, _sole(pod, inner[None]) or pod, severities), inner))
     tree = _Tree(snapshot, view, severities, [])
-    for pod_line, shown in _ordered(arranged, view):
-        tree.add_pod(pod_line, shown)
+    for line, inner in _ordered(arranged, view):
+        tree.add(line, inner)
     return tree.rows
+
+
+Inner = Mapping[str | None, list[ContainerNode]]
+"""What is nested in each container of a pod; under None, what is in none that is shown."""
+
+
+def _by_outer(shown: Iterable[ContainerNode]) -> Inner:
+    keys = {container.key for container in shown}
+    inner: dict[str | None, list[ContainerNode]] = {}
+    for container in shown:
+        inner.setdefault(container.outer if container.outer in keys else None, []).append(container)
+    return inner
+
+
+def _sole(pod: PodNode, top: list[ContainerNode]) -> ContainerNode | None:
+    """Return the container whose row says all that its pod's would; None if the pod has a row."""
+    return top[0] if len(pod.containers) == 1 or (len(top) == 1 and top[0].name == pod.name) else None
 
 
 def worst(snapshot: Snapshot) -> Mapping[str, Severity]:
@@ -73,7 +93,8 @@ def worst(snapshot: Snapshot) -> Mapping[str, Severity]:
     for finding in snapshot.findings:
         severities[finding.target] = max(severities.get(finding.target, finding.severity), finding.severity)
     for pod in snapshot.pods:
-        of_pod = [severities[container.key] for container in pod.containers if container.key in severities]
+        keys: list[str] = [pod.key, *(container.key for container in pod.containers)]
+        of_pod = [severities[key] for key in keys if key in severities]
         if of_pod:
             severities[pod.key] = max(of_pod)
     return severities
@@ -87,21 +108,12 @@ def _line(snapshot: Snapshot, node: Node, severities: Mapping[str, Severity]) ->
     return Line(node, severities.get(node.key), snapshot.sample.wall_ns)
 
 
-def _ordered(
-    pods: Iterable[tuple[Line, list[ContainerNode]]], view: ViewState
-) -> list[tuple[Line, list[ContainerNode]]]:
-    by_name = sorted(pods, key=lambda pod: (not pod[0].is_live, pod[0].node.name.lower(), pod[0].node.key))
-    return _sorted(by_name, lambda pod: pod[0], view)
-
-
-T = TypeVar("T")
-
-
-def _sorted(items: list[T], line: Callable[[T], Line], view: ViewState) -> list[T]:
-    """Sort by the chosen column, stably; what is unknown comes last either way."""
+def _ordered(items: Iterable[tuple[Line, T]], view: ViewState) -> list[tuple[Line, T]]:
+    """Sort by the chosen column, then by name; what is unknown comes last either way."""
+    by_name = sorted(items, key=lambda item: (not item[0].is_live, item[0].node.name.lower(), item[0].node.key))
     column = BY_NAME[view.sort]
     is_descending = (view.sort not in ASCENDING) != view.is_reversed
-    values = [(column.value(line(item)), item) for item in items]
+    values = [(column.value(item[0]), item) for item in by_name]
     known = [(value, item) for value, item in values if value is not None]
     known.sort(key=lambda pair: pair[0], reverse=is_descending)
     return [item for _, item in known] + [item for value, item in values if value is None]
@@ -114,31 +126,24 @@ class _Tree:
     severities: Mapping[str, Severity]
     rows: list[Row]
 
-    def add_pod(self, pod: Line, shown: list[ContainerNode]) -> None:
-        inner: dict[str | None, list[Line]] = {}
-        keys = {container.key for container in shown}
-        for container in shown:
-            outer = container.outer if container.outer in keys else None
-            inner.setdefault(outer, []).append(_line(self.snapshot, container, self.severities))
-        if isinstance(pod.node, PodNode) and len(pod.node.containers) == 1:
-            self._add(inner[None][0], inner, depth=0, is_last=False)
+    def add(self, line: Line, inner: Inner) -> None:
+        """Add a pod's row and those below it, or those of the container that stands for it."""
+        if isinstance(line.node, ContainerNode):
+            self._add(line, inner, depth=0, is_last=False)
             return
-        if len(inner[None]) == 1 and pod.node.name == inner[None][0].node.name:
-            self._add(inner[None][0], inner, depth=0, is_last=False)
-            return
-        key = f"pod:{pod.node.key}"
+        key = f"pod:{line.node.key}"
         is_expanded = key not in self.view.collapsed
-        self.rows.append(Row(key, 0, pod, is_expandable=True, is_expanded=is_expanded))
+        self.rows.append(Row(key, 0, line, is_expandable=True, is_expanded=is_expanded))
         if is_expanded:
             self._add_all(inner[None], inner, depth=1)
 
-    def _add_all(self, lines: list[Line], inner: Mapping[str | None, list[Line]], depth: int) -> None:
-        by_name = sorted(lines, key=lambda line: (not line.is_live, line.node.name.lower(), line.node.key))
-        ordered = _sorted(by_name, lambda line: line, self.view)
+    def _add_all(self, nodes: list[ContainerNode], inner: Inner, depth: int) -> None:
+        lines = [_line(self.snapshot, node, self.severities) for node in nodes]
+        ordered = [line for line, _ in _ordered([(line, None) for line in lines], self.view)]
         for line in ordered:
             self._add(line, inner, depth, is_last=line is ordered[-1])
 
-    def _add(self, line: Line, inner: Mapping[str | None, list[Line]], depth: int, *, is_last: bool) -> None:
+    def _add(self, line: Line, inner: Inner, depth: int, *, is_last: bool) -> None:
         key = f"container:{line.node.key}"
         nested = inner.get(line.node.key, [])
         is_expanded = key not in self.view.collapsed

@@ -13,10 +13,29 @@ BYTES_WIDTH = 5
 """The widest that `to_bytes_text` writes: ``1023M``."""
 
 _UNITS = "kMGTPE"
+_TIMES = 9.995
+"""The share that would be written ``1000%``."""
 _KILO = 1024
 _MINUTE_S, _HOUR_S, _DAY_S, _YEAR_S = 60, 3600, 86400, 365 * 86400
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that draw nothing, or order the terminal about: controls, direction marks, line separators."""
+_IGNORABLE = frozenset(
+    chr(code)
+    for first, last in (
+        (0x034F, 0x034F),
+        (0x115F, 0x1160),
+        (0x17B4, 0x17B5),
+        (0x180B, 0x180F),
+        (0x3164, 0x3164),
+        (0xFE00, 0xFE0F),
+        (0xFFA0, 0xFFA0),
+        (0xE0100, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)
+"""Marks and letters that draw nothing all the same (Unicode's Default_Ignorable_Code_Point)."""
+_JAMO = (range(0x1160, 0x1200), range(0xD7B0, 0xD800))
+"""Vowels and final consonants of Hangul: drawn into the syllable that the consonant before them began."""
 
 
 def printable(text: str) -> str:
@@ -31,7 +50,9 @@ def printable(text: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return character == " " or (character.isprintable() and unicodedata.category(character) not in _UNSEEN)
+    return character == " " or (
+        character.isprintable() and unicodedata.category(character) not in _UNSEEN and character not in _IGNORABLE
+    )
 
 
 def _escaped(character: str) -> str:
@@ -47,6 +68,8 @@ def cell_width(text: str) -> int:
 
 def _columns(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    if any(ord(character) in part for part in _JAMO):
         return 0
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
@@ -97,8 +120,10 @@ def to_cores_text(cores: float | None) -> str:
 
 
 def to_percent_text(share: float | None) -> str:
-    """Write a share of 1 as percent: ``61%``."""
-    return UNKNOWN if share is None else f"{share * 100:.0f}%"
+    """Write a share of 1 as percent: ``61%``; from a thousand percent on as times: ``20x``."""
+    if share is None:
+        return UNKNOWN
+    return f"{share * 100:.0f}%" if share < _TIMES else f"{min(share, 999):.0f}x"
 
 
 def to_count_text(count: int | None) -> str:

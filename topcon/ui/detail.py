@@ -9,6 +9,7 @@ from topcon.model.sample import NAMESPACE_KINDS
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
 from topcon.text import (
     UNKNOWN,
+    cell_width,
     printable,
     to_age_text,
     to_bytes_text,
@@ -17,11 +18,11 @@ from topcon.text import (
     to_percent_text,
     to_time_text,
 )
-from topcon.ui.spans import Span, Spans, Tone
+from topcon.ui.spans import Span, Spans, Tone, head, width_of
 from topcon.ui.table import severity_tone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from topcon.columns import Node
     from topcon.model.sample import Port
@@ -53,13 +54,25 @@ def detail_lines(snapshot: Snapshot, node: Node, width: int) -> list[Spans]:
 
 def _wrapped(line: Spans, width: int) -> list[Spans]:
     """Break a long value over several lines, under its first one."""
-    if len(line) != _PAIR or len(line[0].text) + len(line[1].text) <= width:
+    if width_of(line) <= width or len(line) != _PAIR:
         return [line]
     label, value = line
-    room = max(width - len(label.text), 1)
-    texts = [value.text[at : at + room] for at in range(0, len(value.text), room)]
-    indent = Span(" " * len(label.text))
-    return [[label if index == 0 else indent, Span(text, value.tone)] for index, text in enumerate(texts)]
+    # The name of a label can be as long as the screen is wide: its value then stands below it.
+    is_above = cell_width(label.text) > max(width // 2, LABEL_WIDTH + 4)
+    lines: list[Spans] = [[Span(text, label.tone)] for text in _pieces(label.text, width)] if is_above else []
+    indent = Span(" " * min(LABEL_WIDTH + 4 if is_above else cell_width(label.text), width - 2))
+    for text in _pieces(value.text, width - len(indent.text)):
+        lines.append([label if not lines else indent, Span(text, value.tone)])
+    return lines
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """Cut a text into pieces of at most ``width`` columns."""
+    while text:
+        # One character goes through even where it is wider than the screen.
+        piece = head(text, width) or text[0]
+        yield piece
+        text = text[len(piece) :]
 
 
 _PAIR = 2
@@ -124,13 +137,13 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
         *_usage(container.usage),
         *_memory(container),
         *_title("Isolation"),
-        _pair("pid", _pid(container)),
+        _pair("process", _pid(container)),
         _pair("cgroup", container.cgroup.path if container.cgroup else None),
         *_namespaces(container),
     ]
     if info.ports:
         lines += _title("Ports")
-        lines += [_pair(f"{port.container_port}/{port.protocol}", _published(port)) for port in info.ports]
+        lines += [_pair(printable(f"{port.container_port}/{port.protocol}"), _published(port)) for port in info.ports]
     if info.labels:
         lines += _title("Labels")
         lines += [_pair(printable(name), value) for name, value in sorted(info.labels.items())]
@@ -154,28 +167,29 @@ def _usage(usage: Usage) -> list[Spans]:
     pressure = usage.pressure
     return [
         *_title("Use"),
-        _pair("CPU", _of(to_cores_text(usage.cpu_cores), usage.cpu_limit_cores, to_cores_text, usage.cpu_limit_share)),
+        _pair("CPU", _of(usage.cpu_cores, usage.cpu_limit_cores, to_cores_text, usage.cpu_limit_share)),
         _pair("throttled", f"{to_percent_text(usage.throttled_share)} of its periods")
         if usage.throttled_share is not None
         else _pair("throttled", None),
         _pair(
             "memory",
-            _of(to_bytes_text(usage.memory_bytes), usage.memory_limit_bytes, to_bytes_text, usage.memory_limit_share),
+            _of(usage.memory_bytes, usage.memory_limit_bytes, to_bytes_text, usage.memory_limit_share),
         ),
         _pair("network", f"{_rate(usage.rx_bytes_per_second)} in, {_rate(usage.tx_bytes_per_second)} out"),
         _pair("disk", f"{_rate(usage.read_bytes_per_second)} read, {_rate(usage.write_bytes_per_second)} written"),
-        _pair("pids", _of(to_count_text(usage.pids), usage.pids_limit, to_count_text, None)),
+        _pair("pids", _of(usage.pids, usage.pids_limit, to_count_text, None)),
         _pair("CPU stall", _stall(pressure.cpu if pressure else None)),
         _pair("mem stall", _stall(pressure.memory if pressure else None)),
         _pair("I/O stall", _stall(pressure.io if pressure else None)),
     ]
 
 
-def _of(text: str, limit: T | None, to_text: Callable[[T], str], share: float | None) -> str:
+def _of(value: T | None, limit: T | None, to_text: Callable[[T | None], str], share: float | None) -> str:
     if limit is None:
-        return f"{text}, no limit"
+        # Of what has no value, nobody knows whether it has a limit.
+        return UNKNOWN if value is None else f"{to_text(value)}, no limit"
     percent = "" if share is None else f" ({to_percent_text(share)})"
-    return f"{text} of {to_text(limit)}{percent}"
+    return f"{to_text(value)} of {to_text(limit)}{percent}"
 
 
 def _rate(bytes_per_second: float | None) -> str:
@@ -217,13 +231,14 @@ def _namespaces(container: ContainerNode) -> Iterable[Spans]:
     process = container.process
     if process is None:
         return
-    yield _pair("host's", ", ".join(container.shared_with_host) or "none")
-    for kind in NAMESPACE_KINDS:
-        inode = getattr(process.namespaces, kind)
+    own = {kind: getattr(process.namespaces, kind) for kind in NAMESPACE_KINDS}
+    is_seen = any(inode is not None for inode in own.values())
+    yield _pair("host's", ", ".join(container.shared_with_host) or ("none" if is_seen else None))
+    for kind, inode in own.items():
         if kind not in container.shared_with_host:
-            yield _pair(kind, inode)
+            yield _pair(f"{kind} ns", inode)
 
 
 def _published(port: Port) -> str:
     address = port.host_ip or "*"
-    return f"at {f'[{address}]' if ':' in address else address}:{port.host_port}"
+    return f"at {f'[{address}]' if ':' in address else address}:{UNKNOWN if port.host_port is None else port.host_port}"

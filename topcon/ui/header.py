@@ -139,7 +139,7 @@ def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
         text += f" (+{more}: topcon doctor)" if more else ""
         parts.append(Span(printable(text), Tone.WARN))
     names: dict[str, str] = {container.key: container.name for container in snapshot.containers.values()}
-    for finding in _worth_a_line(snapshot):
+    for finding in _unsaid(snapshot)[:1]:
         name = printable(names.get(finding.target, ""))
         parts.append(
             Span(
@@ -150,13 +150,12 @@ def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
     return [Span(" "), *_side_by_side(parts, width - 1)]
 
 
-def _worth_a_line(snapshot: Snapshot) -> list[Finding]:
-    """The worst finding, if it is not what a problem says already."""
+def _unsaid(snapshot: Snapshot) -> list[Finding]:
+    """The findings that are worth a line, but for the one that the problem beside it says already."""
+    said = {f"runtime:{problem.source}" for problem in snapshot.sample.problems[:1]}
     return [
-        finding
-        for finding in snapshot.findings
-        if finding.severity >= Severity.WARNING and finding.code != "runtime-silent"
-    ][:1]
+        finding for finding in snapshot.findings if finding.severity >= Severity.WARNING and finding.target not in said
+    ]
 
 
 def _side_by_side(parts: list[Span], width: int) -> Spans:

@@ -47,29 +47,34 @@ def width_of(spans: Iterable[Span]) -> int:
 
 def fitted(spans: Iterable[Span], width: int) -> Spans:
     """Cut the spans off after ``width`` columns, with an ellipsis where something is lost."""
+    spans = list(spans)
+    if width_of(spans) <= width:
+        return spans
     result: Spans = []
-    left = width
+    left = width - 1
     for span in spans:
-        needed = cell_width(span.text)
-        if needed > left:
-            if left > 0:
-                result.append(Span(cut_end(span.text, left), span.tone))
-            break
+        kept = head(span.text, left)
+        if kept != span.text:
+            return [*result, Span(f"{kept}…", span.tone)] if width > 0 else []
         result.append(span)
-        left -= needed
-    return result
+        left -= cell_width(kept)
+    raise AssertionError
 
 
 def cut_end(text: str, width: int) -> str:
     """Shorten a text to ``width`` columns at its end."""
-    if cell_width(text) <= width:
-        return text
-    shown = ""
+    return "".join(span.text for span in fitted([Span(text)], width))
+
+
+def head(text: str, width: int) -> str:
+    """Return as much of the beginning of a text as ``width`` columns hold."""
+    shown, left = 0, width
     for character in text:
-        if cell_width(shown + character) >= width:
+        left -= cell_width(character)
+        if left < 0:
             break
-        shown += character
-    return f"{shown}…"
+        shown += 1
+    return text[:shown]
 
 
 def spread(left: Spans, right: Spans, width: int) -> Spans:

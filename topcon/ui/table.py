@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 GAP = 2
 NARROW_GAP = 1
 NARROW = 100
-"""Below this many columns of the screen the gaps between its columns shrink."""
+"""From this many columns of the screen on, there may be wider gaps between its columns."""
 NAME_WIDTH = (18, 44)
 """The least and the most that the names get."""
+LEAST_NAME = 6
 BAR_WIDTH = 6
 LEAST_TOP_CORES = 0.125
 IDLE_CORES = 0.005
@@ -57,21 +58,21 @@ def layout(width: int, longest_name: int = NAME_WIDTH[1]) -> Layout:
 
     Names get no more than ``longest_name``, their tree lines included.
     """
-    gap = NARROW_GAP if width < NARROW else GAP
     chosen = list(COLUMNS)
 
-    def needed() -> int:
+    def needed(gap: int = NARROW_GAP) -> int:
         return 1 + NAME_WIDTH[0] + sum(column.width + gap for column in chosen if column is not NAME)
 
     while needed() > width and (least := max(column.priority for column in chosen)) > 0:
         chosen = [column for column in chosen if column.priority < least]
-    room = width - needed()
+    gap = GAP if width >= NARROW and needed(GAP) <= width else NARROW_GAP
+    room = width - needed(gap)
     has_bars = room >= (BAR_WIDTH + 1) * sum(column.share is not None for column in chosen)
     if has_bars:
         room -= (BAR_WIDTH + 1) * sum(column.share is not None for column in chosen)
     name_width = min(NAME_WIDTH[0] + room, max(longest_name, NAME_WIDTH[0]), NAME_WIDTH[1])
-    if needed() > width:
-        name_width = max(NAME_WIDTH[0] - (needed() - width), 1)
+    if room < 0:
+        name_width = max(NAME_WIDTH[0] + room, 1)
     slots = []
     for column in chosen:
         with_bar = has_bars and column.share is not None
@@ -128,7 +129,8 @@ def _cell(row: Row, slot: Slot, top: float, tick: int) -> Span:
     column, line = slot.column, row.line
     tone = _tone(column, line)
     if column is NAME:
-        prefix = _prefix(row)
+        # However deep a container is nested, some of its name is seen.
+        prefix = _prefix(row)[-max(slot.width - LEAST_NAME, 1) :]
         return Span(prefix + padded(NAME.text(line), max(slot.width - cell_width(prefix), 0), is_left=True), tone)
     if column.history is not None:
         return Span(sparkline(bars(column.history(line), tick, slot.width), top), tone)

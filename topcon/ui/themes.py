@@ -28,7 +28,8 @@ def _folders() -> list[Traversable]:
 
 def theme_names() -> list[str]:
     """Return the names of all themes."""
-    return sorted({file.name.removesuffix(".toml") for folder in _folders() for file in folder.iterdir()})
+    names = {file.name for folder in _folders() for file in folder.iterdir()}
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml") and name[0] != ".")
 
 
 def load_theme(name: str) -> Theme:
@@ -40,28 +41,32 @@ def load_theme(name: str) -> Theme:
     for folder in _folders():
         file = folder / f"{name}.toml"
         if file.is_file():
-            return parse_theme(name, file.read_text(encoding="utf-8"))
+            return parse_theme(name, file.read_bytes())
     message = f"--theme {name}: there is no such theme; there are: {', '.join(theme_names())}"
     raise UsageError(message)
 
 
-def parse_theme(name: str, text: str) -> Theme:
+def parse_theme(name: str, content: bytes) -> Theme:
     """Parse a theme's file.
 
     Raises:
         UsageError: it is no TOML, or a colour is missing, unknown or no colour.
     """
     try:
-        values = tomllib.loads(text)
+        values = tomllib.loads(content.decode())
+        is_dark = values.get("dark", True)
+        if not isinstance(is_dark, bool):
+            message = f"dark = {is_dark!r}: expected true or false"
+            raise ValueError(message)  # noqa: TRY004, TRY301  as those of _check
         colors, tones = values.get("colors", {}), values.get("tones", {})
         _check("colors", colors, COLORS)
         _check("tones", tones, TONES)
-    except (tomllib.TOMLDecodeError, ValueError) as error:
+    except ValueError as error:
         message = f"themes/{name}.toml: {error}"
         raise UsageError(message) from None
     return Theme(
         name=name,
-        dark=bool(values.get("dark", True)),
+        dark=is_dark,
         variables={
             "tone-dim": tones["dim"],
             "tone-cursor": tones["cursor"],
@@ -71,7 +76,10 @@ def parse_theme(name: str, text: str) -> Theme:
     )
 
 
-def _check(section: str, colors: dict[str, object], expected: frozenset[str]) -> None:
+def _check(section: str, colors: object, expected: frozenset[str]) -> None:
+    if not isinstance(colors, dict):
+        message = f"{section}: expected a table, [{section}]"
+        raise ValueError(message)  # noqa: TRY004  as the others
     if missing := sorted(expected - colors.keys()):
         message = f"[{section}] lacks {', '.join(missing)}"
         raise ValueError(message)

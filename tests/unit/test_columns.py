@@ -1,0 +1,285 @@
+"""Each column: what it says, what it sorts by, and that its cells fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import SECOND_NS, START_WALL_NS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from samples import HOSTILE_NAMES, node_of, pod_of, unsafe
+
+from topcon.columns import ASCENDING, BY_NAME, COLUMNS, DEFAULT_SORT, Line, state_text
+from topcon.model.sample import Health, State
+from topcon.model.snapshot import PressureShare, PressureShares, Severity, Usage
+from topcon.text import cell_width
+
+if TYPE_CHECKING:
+    from topcon.columns import Node
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+NUMBERS = [name for name in BY_NAME if name not in {"name", "finding", "state", "history"}]
+AGO_NS = 90 * SECOND_NS
+
+SHARE = st.none() | st.floats(0, 1)
+RATE = st.none() | st.floats(0, 2**63)
+USAGES = st.builds(
+    Usage,
+    cpu_cores=st.none() | st.floats(0, 4096),
+    throttled_share=SHARE,
+    memory_bytes=st.none() | st.integers(0, 2**63),
+    pressure=st.none() | st.builds(PressureShares, st.none() | st.builds(PressureShare, SHARE, SHARE)),
+    rx_bytes_per_second=RATE,
+    tx_bytes_per_second=RATE,
+    read_bytes_per_second=RATE,
+    write_bytes_per_second=RATE,
+    pids=st.none() | st.integers(0, 2**22),
+)
+
+
+def line_of(node: Node, severity: Severity | None = None) -> Line:
+    return Line(node, severity, START_WALL_NS)
+
+
+def text(name: str, usage: Usage | None = None, **options: Any) -> str:
+    return BY_NAME[name].text(line_of(node_of("web", usage, **options)))
+
+
+def value(name: str, usage: Usage | None = None, **options: Any) -> float | str | None:
+    return BY_NAME[name].value(line_of(node_of("web", usage, **options)))
+
+
+# All columns
+
+
+def test_the_sort_menu_has_a_letter_for_each_column_and_q_still_leaves_it() -> None:
+    letters = [column.letter for column in COLUMNS]
+
+    assert len(set(letters)) == len(BY_NAME) == len(COLUMNS)
+    assert "q" not in letters
+    assert {DEFAULT_SORT, *ASCENDING} <= BY_NAME.keys()
+
+
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column.width], ids=lambda column: column.name)
+def test_a_title_fits_over_its_column(column: Any) -> None:
+    assert cell_width(column.title) <= column.width
+
+
+@unhurried
+@given(USAGES, st.sampled_from([None, 1, 64 << 20]), st.sampled_from([None, 0.5, 512.0]), st.sampled_from(State))
+def test_no_number_is_wider_than_its_column(
+    usage: Usage, memory_limit: int | None, cpu_limit: float | None, state: State
+) -> None:
+    cores = None if usage.cpu_cores is None or cpu_limit is None else min(usage.cpu_cores, 9 * cpu_limit)
+    memory = None if usage.memory_bytes is None or memory_limit is None else min(usage.memory_bytes, memory_limit)
+    limited = replace(
+        usage, cpu_limit_cores=cpu_limit, memory_limit_bytes=memory_limit, cpu_cores=cores, memory_bytes=memory
+    )
+    for each in (usage, limited):
+        line = line_of(node_of("web", each, state=state, started_ns=START_WALL_NS - AGO_NS, exit_code=255))
+        assert {column.name for column in COLUMNS[1:] if cell_width(column.text(line)) > column.width} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("cpu%", Usage(cpu_cores=2.0, cpu_limit_cores=0.1)),
+        ("mem%", Usage(memory_bytes=1 << 30, memory_limit_bytes=6 << 20)),
+    ],
+)
+def test_a_limit_that_was_just_lowered_far_below_the_use_does_not_break_the_columns(name: str, usage: Usage) -> None:
+    assert cell_width(text(name, usage)) <= BY_NAME[name].width
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_unknown_is_a_dash_and_an_absent_limit_is_empty(name: str) -> None:
+    assert text(name) == ("" if name in {"cpu%", "mem%", "throttled"} else "-")
+    assert value(name) is None
+
+
+@pytest.mark.parametrize("name", ["cpu%", "mem%", "throttled"])
+def test_what_is_unknown_of_a_known_limit_is_a_dash(name: str) -> None:
+    assert text(name, Usage(cpu_limit_cores=1.0, memory_limit_bytes=1 << 30)) == "-"
+
+
+ZERO = Usage(
+    cpu_cores=0.0,
+    cpu_limit_cores=2.0,
+    throttled_share=0.0,
+    memory_bytes=0,
+    memory_limit_bytes=1 << 30,
+    pressure=PressureShares(PressureShare(0.0, 0.0)),
+    rx_bytes_per_second=0.0,
+    tx_bytes_per_second=0.0,
+    read_bytes_per_second=0.0,
+    write_bytes_per_second=0.0,
+    pids=0,
+)
+BUSY = Usage(
+    cpu_cores=0.95,
+    cpu_limit_cores=2.0,
+    throttled_share=0.61,
+    memory_bytes=180 << 20,
+    memory_limit_bytes=720 << 20,
+    pressure=PressureShares(PressureShare(0.04, 0.01), PressureShare(0.0, 0.9), PressureShare(0.11, None)),
+    rx_bytes_per_second=1258291.2,
+    tx_bytes_per_second=317440.0,
+    read_bytes_per_second=512.0,
+    write_bytes_per_second=12288.0,
+    pids=27,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "zero", "busy"),
+    [
+        ("cpu", "0.00", "0.95"),
+        ("cpu%", "0%", "48%"),
+        ("mem", "0", "180M"),
+        ("mem%", "0%", "25%"),
+        ("throttled", "0%", "61%"),
+        ("psi", "0%", "11%"),
+        ("rx", "0", "1.20M"),
+        ("tx", "0", "310k"),
+        ("read", "0", "512"),
+        ("write", "0", "12.0k"),
+        ("pids", "0", "27"),
+    ],
+)
+def test_zero_is_shown_as_zero_and_a_number_as_a_number(name: str, zero: str, busy: str) -> None:
+    assert (text(name, ZERO), text(name, BUSY)) == (zero, busy)
+    assert value(name, ZERO) == 0
+    assert value(name, BUSY)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("cpu%", 0.475), ("mem%", 0.25)])
+def test_a_bar_is_against_the_limit(name: str, expected: float) -> None:
+    share = BY_NAME[name].share
+
+    assert share is not None
+    assert share(line_of(node_of("web", BUSY))) == pytest.approx(expected)
+    assert share(line_of(node_of("web"))) is None
+
+
+def test_the_history_is_drawn_and_sorted_by_what_it_ends_with() -> None:
+    line = line_of(node_of("web", Usage(cpu_cores=0.5, cpu_history=(0.1, 0.5))))
+    column = BY_NAME["history"]
+
+    assert column.history is not None
+    assert (column.history(line), column.value(line), column.text(line)) == ((0.1, 0.5), 0.5, "")
+
+
+# Names, findings, states
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_is_made_printable(name: str) -> None:
+    shown = BY_NAME["name"].text(line_of(node_of(HOSTILE_NAMES[name])))
+
+    assert unsafe(shown) == set()
+
+
+@pytest.mark.parametrize(
+    ("severity", "mark", "rank"),
+    [(None, " ", 0.0), (Severity.INFO, " ", 0.0), (Severity.WARNING, "▲", 2.0), (Severity.CRITICAL, "■", 3.0)],
+)
+def test_what_is_only_worth_knowing_is_not_marked_as_sick(severity: Severity | None, mark: str, rank: float) -> None:
+    line = line_of(node_of("web"), severity)
+
+    assert (BY_NAME["finding"].text(line), BY_NAME["finding"].value(line)) == (mark, rank)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "up"),
+        ({"health": Health.HEALTHY}, "healthy"),
+        ({"health": Health.UNHEALTHY}, "unhealthy"),
+        ({"health": Health.STARTING}, "starting"),
+        ({"exit_code": 1}, "up"),
+        ({"state": State.PAUSED}, "paused"),
+        ({"state": State.PAUSED, "health": Health.HEALTHY}, "paused"),
+        ({"state": State.CREATED}, "created"),
+        ({"state": State.RESTARTING, "exit_code": 1}, "restarting"),
+        ({"state": State.EXITED, "exit_code": 0}, "exited 0"),
+        ({"state": State.EXITED, "exit_code": 137}, "exited 137"),
+        ({"state": State.EXITED, "exit_code": None}, "exited"),
+        ({"state": State.EXITED, "exit_code": 1, "health": Health.UNHEALTHY}, "exited 1"),
+        ({"state": State.EXITED, "exit_code": 137, "oom_killed": True}, "oom 137"),
+        ({"state": State.DEAD, "exit_code": 2}, "dead 2"),
+        ({"state": State.UNKNOWN}, "unknown"),
+    ],
+)
+def test_a_state_is_a_word(options: dict[str, Any], expected: str) -> None:
+    assert state_text(line_of(node_of("web", **options))) == expected
+
+
+def test_a_pod_says_how_many_are_up() -> None:
+    up, paused, down = node_of("a"), node_of("b", state=State.PAUSED), node_of("c", state=State.EXITED)
+
+    assert state_text(line_of(pod_of(up, paused, name="shop"))) == "2 up"
+    assert state_text(line_of(pod_of(up, down, name="shop"))) == "1/2 up"
+    assert state_text(line_of(pod_of(down, name="shop"))) == "0/1 up"
+
+
+def test_by_state_what_needs_a_look_comes_before_what_is_well() -> None:
+    states: list[dict[str, Any]] = [
+        {"state": State.RESTARTING},
+        {"state": State.DEAD},
+        {"state": State.EXITED},
+        {"state": State.UNKNOWN},
+        {"state": State.CREATED},
+        {"health": Health.UNHEALTHY},
+        {"health": Health.STARTING},
+        {},
+        {"health": Health.HEALTHY},
+    ]
+
+    ranks = [value("state", **options) for options in states]
+
+    assert ranks == sorted(set(ranks))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("up", [0, 1, 2])
+def test_by_state_a_pod_that_is_less_up_comes_first(up: int) -> None:
+    def rank(live: int) -> Any:
+        states = [State.RUNNING] * live + [State.EXITED] * (3 - live)
+        nodes = [node_of(f"c{at}", state=state) for at, state in enumerate(states)]
+        return BY_NAME["state"].value(line_of(pod_of(*nodes, name="shop")))
+
+    assert rank(up) < rank(up + 1)
+
+
+# Age
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, None),
+        ({"started_ns": START_WALL_NS - AGO_NS}, 90.0),
+        ({"started_ns": START_WALL_NS + AGO_NS}, 0.0),
+        (
+            {"started_ns": START_WALL_NS - 5 * AGO_NS, "state": State.EXITED, "finished_ns": START_WALL_NS - AGO_NS},
+            90.0,
+        ),
+        # Docker keeps the end of the run before.
+        ({"started_ns": START_WALL_NS - AGO_NS, "finished_ns": START_WALL_NS - 2 * AGO_NS}, 90.0),
+        # When it ended is not known, and 90 s is when it started.
+        ({"started_ns": START_WALL_NS - AGO_NS, "state": State.EXITED}, None),
+    ],
+    ids=["unknown", "running", "clock-set-back", "stopped", "started-again", "stopped-at-an-unknown-time"],
+)
+def test_an_age_is_since_the_start_and_of_a_stopped_one_since_its_end(
+    options: dict[str, Any], expected: float | None
+) -> None:
+    assert line_of(node_of("web", **options)).age_s == expected
+
+
+def test_the_age_of_a_pod_is_that_of_its_first_container() -> None:
+    nodes = [node_of(name, started_ns=START_WALL_NS - ago * SECOND_NS) for name, ago in (("a", 60), ("b", 7200))]
+
+    assert BY_NAME["age"].text(line_of(pod_of(*nodes, name="shop"))) == "2h"

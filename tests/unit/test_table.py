@@ -1,0 +1,335 @@
+"""Rows that line up: which columns a screen has room for, and what their cells look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import SECOND_NS, START_WALL_NS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, tree_of, unsafe
+
+from topcon.columns import COLUMNS, Line
+from topcon.model.sample import Health, State
+from topcon.model.snapshot import Finding, PressureShare, PressureShares, Severity, Usage
+from topcon.rows import Row, ViewState, rows
+from topcon.ui.spans import Tone, width_of
+from topcon.ui.table import (
+    LEAST_TOP_CORES,
+    NAME_WIDTH,
+    Layout,
+    layout,
+    longest_name,
+    row_spans,
+    severity_tone,
+    title_spans,
+    top_cores,
+)
+
+if TYPE_CHECKING:
+    from topcon.model.snapshot import ContainerNode, PodNode
+    from topcon.ui.spans import Spans
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+LEAST, MOST = 16, 300
+"""Columns of a screen: with fewer than the least even four cells cannot be drawn."""
+WIDE = layout(200)
+
+
+def text_of(spans: Spans) -> str:
+    return "".join(span.text for span in spans)
+
+
+def columns_at(width: int) -> list[str]:
+    return [slot.column.name for slot in layout(width).slots]
+
+
+def taken(placed: Layout) -> int:
+    return 1 + sum(slot.width for slot in placed.slots) + placed.gap * (len(placed.slots) - 1)
+
+
+def row_of(node: ContainerNode | PodNode, severity: Severity | None = None, **options: Any) -> Row:
+    return Row("key", line=Line(node, severity, START_WALL_NS), **({"depth": 0} | options))
+
+
+def cells(row: Row, placed: Layout = WIDE, top: float = 1.0, tick: int = 0) -> dict[str, Any]:
+    """Return the span of each column."""
+    drawn = row_spans(row, placed, top, tick)[1::2]
+    return {slot.column.name: span for slot, span in zip(placed.slots, drawn, strict=True)}
+
+
+def tone(column: str, usage: Usage | None = None, **options: Any) -> Tone:
+    return cells(row_of(node_of("web", usage, **options)))[column].tone
+
+
+# Which columns
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (40, {"name", "finding", "cpu", "mem"}),
+        (80, {"name", "finding", "state", "cpu", "mem", "mem%", "rx", "tx"}),
+        (200, {column.name for column in COLUMNS}),
+    ],
+)
+def test_a_screen_has_at_least_the_columns_that_matter_most(width: int, expected: set[str]) -> None:
+    assert expected <= set(columns_at(width))
+
+
+@unhurried
+@given(st.integers(LEAST, MOST), st.integers(0, 100))
+def test_the_columns_never_take_more_than_the_screen(width: int, longest: int) -> None:
+    assert taken(layout(width, longest)) <= width
+
+
+def test_a_wider_screen_never_shows_fewer_columns() -> None:
+    lost = {width: set(columns_at(width - 1)) - set(columns_at(width)) for width in range(LEAST + 1, MOST)}
+
+    assert {width: columns for width, columns in lost.items() if columns} == {}
+
+
+@unhurried
+@given(st.integers(LEAST, MOST))
+def test_columns_that_belong_together_come_and_go_together(width: int) -> None:
+    shown = columns_at(width)
+
+    assert ("rx" in shown) == ("tx" in shown)
+    assert ("read" in shown) == ("write" in shown)
+
+
+@unhurried
+@given(st.integers(40, MOST), st.integers(0, 100))
+def test_names_get_no_more_than_they_want_and_no_less_than_they_need(width: int, longest: int) -> None:
+    name = layout(width, longest).slots[0].width
+
+    assert NAME_WIDTH[0] <= name <= min(max(longest, NAME_WIDTH[0]), NAME_WIDTH[1])
+
+
+def test_bars_come_where_there_is_room_for_all_of_them() -> None:
+    assert {slot.column.name for slot in WIDE.slots if slot.has_bar} == {"cpu%", "mem%"}
+    assert not any(slot.has_bar for slot in layout(80).slots)
+
+
+def test_the_longest_name_counts_the_lines_of_the_tree() -> None:
+    shop = pod_of(node_of("日本語"), node_of("db"), name="shop")
+
+    assert longest_name(rows(tree_of(shop), ViewState())) == len("  ├ ") + 6
+    assert longest_name([]) == 0
+
+
+# Widths
+
+
+@unhurried
+@given(
+    st.sampled_from(list(HOSTILE_NAMES)),
+    st.integers(LEAST + 4, MOST),
+    st.integers(0, 1),
+    st.sampled_from(State),
+    st.none() | st.floats(0, 4),
+)
+def test_a_row_is_exactly_as_wide_as_its_titles(
+    name: str, width: int, depth: int, state: State, used: float | None
+) -> None:
+    usage = Usage(cpu_cores=used, cpu_limit_cores=2.0, cpu_history=(used,) * 60, memory_bytes=1 << 40)
+    row = row_of(node_of(HOSTILE_NAMES[name], usage, state=state), Severity.CRITICAL, depth=depth)
+    placed = layout(width, longest_name([row]))
+
+    drawn = row_spans(row, placed, 1.0, 59)
+
+    assert width_of(drawn) == width_of(title_spans(placed, ViewState())) == taken(placed)
+    assert unsafe(text_of(drawn)) == set()
+
+
+@pytest.mark.parametrize("depth", [2, 7, 8, 20])
+def test_a_row_is_as_wide_as_its_titles_however_deep_it_is(depth: int) -> None:
+    """Whoever may make cgroups can make one container's path inside another's, as often as they like."""
+    row = row_of(node_of("web"), depth=depth)
+    placed = layout(80, longest_name([row]))
+
+    assert width_of(row_spans(row, placed, 1.0, 0)) == taken(placed)
+
+
+def test_numbers_stand_in_the_same_place_in_every_row() -> None:
+    nodes = [node_of("a", Usage(cpu_cores=0.01, memory_bytes=5)), node_of("b" * 80, Usage(cpu_cores=12.3))]
+
+    lines = [text_of(row_spans(row_of(node), layout(80), 1.0, 0)) for node in nodes]
+
+    assert lines[0].index("0.01") == lines[1].index("12.3")
+
+
+# Titles
+
+
+@pytest.mark.parametrize(
+    ("sort", "is_reversed", "marked"),
+    [
+        ("cpu", False, "CPU▾"),
+        ("cpu", True, "CPU▴"),
+        ("name", False, "NAME▴"),
+        ("name", True, "NAME▾"),
+        ("finding", False, "▾"),
+    ],
+)
+def test_the_title_of_the_sorted_column_shows_the_direction(sort: str, is_reversed: bool, marked: str) -> None:
+    spans = title_spans(WIDE, ViewState(sort=sort, is_reversed=is_reversed))
+
+    assert [span.text.strip() for span in spans if span.tone is Tone.ACCENT] == [marked]
+
+
+def test_a_title_without_room_for_the_mark_is_shortened() -> None:
+    (marked,) = [span for span in title_spans(WIDE, ViewState(sort="rx")) if span.tone is Tone.ACCENT]
+    (full,) = [span for span in title_spans(layout(80), ViewState(sort="mem%")) if span.tone is Tone.ACCENT]
+
+    assert (marked.text, full.text) == ("NET↓▾", "%LI▾")
+
+
+# The tree
+
+
+def test_the_tree_takes_two_columns_a_level() -> None:
+    dind = pod_of(
+        node_of("dind"),
+        node_of("job", outer=docker_key("dind")),
+        node_of("inmost", outer=docker_key("job")),
+        node_of("tool", outer=docker_key("dind")),
+        name="dind",
+    )
+    shop = pod_of(node_of("db"), node_of("web"), name="shop")
+    snapshot = tree_of(dind, pod_of(node_of("lone")), shop)
+
+    drawn = [cells(row)["name"].text.rstrip() for row in rows(snapshot, ViewState(sort="name"))]
+    folded = [
+        cells(row)["name"].text.rstrip()
+        for row in rows(snapshot, ViewState(sort="name", collapsed=frozenset({"pod:compose:shop"})))
+    ]
+
+    assert drawn == [
+        "▾ dind",
+        "  ▾ job",
+        "    └ inmost",
+        "  └ tool",
+        "  lone",
+        "▾ shop",
+        "  ├ db",
+        "  └ web",
+    ]
+    assert folded[-1] == "▸ shop"
+
+
+# Cells
+
+
+def test_a_bar_is_drawn_before_its_number_and_none_without_a_limit() -> None:
+    half = cells(row_of(node_of("web", Usage(memory_bytes=1 << 30, memory_limit_bytes=2 << 30))))
+
+    assert half["mem%"].text == "███     50%"
+    assert half["cpu%"].text == " " * 11
+
+
+def test_all_sparklines_share_a_scale() -> None:
+    busy, idle = (
+        row_of(node_of(name, Usage(cpu_cores=used, cpu_history=(used,) * 6))) for name, used in (("a", 3.0), ("b", 0.4))
+    )
+    top = top_cores([busy, idle], WIDE, 5)
+
+    assert top == 4.0
+    assert cells(busy, top=top, tick=5)["history"].text == "▇".rjust(10)
+    assert cells(idle, top=top, tick=5)["history"].text == "▁".rjust(10)
+
+
+def test_without_sparklines_or_rows_the_scale_is_the_least() -> None:
+    busy = row_of(node_of("a", Usage(cpu_history=(3.0,))))
+
+    assert top_cores([busy], layout(80), 0) == top_cores([], WIDE, 0) == LEAST_TOP_CORES
+
+
+STALLED = PressureShares(cpu=PressureShare(0.21, 0.0))
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("column", "usage", "expected"),
+    [
+        ("cpu", Usage(), Tone.DIM),
+        ("cpu", Usage(cpu_cores=0.004), Tone.DIM),
+        ("cpu", Usage(cpu_cores=0.01), Tone.PLAIN),
+        ("history", Usage(cpu_cores=0.0), Tone.DIM),
+        ("cpu%", Usage(cpu_cores=0.0, cpu_limit_cores=1.0), Tone.DIM),
+        ("cpu%", Usage(cpu_cores=0.5, cpu_limit_cores=1.0), Tone.PLAIN),
+        ("cpu%", Usage(cpu_cores=0.95, cpu_limit_cores=1.0), Tone.WARN),
+        ("mem", Usage(memory_bytes=0), Tone.DIM),
+        ("mem", Usage(memory_bytes=1), Tone.PLAIN),
+        ("mem%", Usage(memory_bytes=GIB), Tone.DIM),
+        ("mem%", Usage(memory_bytes=90 * GIB, memory_limit_bytes=100 * GIB), Tone.PLAIN),
+        ("mem%", Usage(memory_bytes=91 * GIB, memory_limit_bytes=100 * GIB), Tone.WARN),
+        ("mem%", Usage(memory_bytes=98 * GIB, memory_limit_bytes=100 * GIB), Tone.BAD),
+        ("throttled", Usage(throttled_share=0.0), Tone.DIM),
+        ("throttled", Usage(throttled_share=0.1), Tone.PLAIN),
+        ("throttled", Usage(throttled_share=0.11), Tone.WARN),
+        ("throttled", Usage(throttled_share=0.51), Tone.BAD),
+        ("psi", Usage(), Tone.DIM),
+        ("psi", Usage(pressure=PressureShares(io=PressureShare(0.2, None))), Tone.PLAIN),
+        ("psi", Usage(pressure=STALLED), Tone.WARN),
+        ("rx", Usage(rx_bytes_per_second=0.0), Tone.DIM),
+        ("rx", Usage(rx_bytes_per_second=1.0), Tone.PLAIN),
+        ("pids", Usage(pids=3), Tone.PLAIN),
+    ],
+)
+def test_idle_is_dim_busy_is_plain_sick_is_bright(column: str, usage: Usage, expected: Tone) -> None:
+    assert tone(column, usage) is expected
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "state"),
+    [
+        ({}, Tone.PLAIN, Tone.PLAIN),
+        ({"health": Health.HEALTHY}, Tone.PLAIN, Tone.GOOD),
+        ({"health": Health.UNHEALTHY}, Tone.PLAIN, Tone.BAD),
+        ({"health": Health.STARTING}, Tone.PLAIN, Tone.PLAIN),
+        ({"state": State.PAUSED}, Tone.PLAIN, Tone.WARN),
+        ({"state": State.UNKNOWN}, Tone.PLAIN, Tone.WARN),
+        ({"state": State.RESTARTING}, Tone.DIM, Tone.WARN),
+        ({"state": State.EXITED, "exit_code": 0}, Tone.DIM, Tone.DIM),
+        ({"state": State.EXITED, "exit_code": 3}, Tone.DIM, Tone.WARN),
+        ({"state": State.EXITED, "exit_code": 137, "oom_killed": True}, Tone.DIM, Tone.BAD),
+        ({"state": State.EXITED, "health": Health.UNHEALTHY}, Tone.DIM, Tone.DIM),
+    ],
+)
+def test_the_tones_of_a_container_that_is_well_sick_or_stopped(
+    options: dict[str, Any], name: Tone, state: Tone
+) -> None:
+    assert (tone("name", **options), tone("state", **options)) == (name, state)
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "expected"), [(State.RUNNING, Tone.STRONG, Tone.PLAIN), (State.EXITED, Tone.DIM, Tone.DIM)]
+)
+def test_the_tones_of_a_pod(state: State, name: Tone, expected: Tone) -> None:
+    drawn = cells(row_of(pod_of(node_of("a"), node_of("b"), name="shop")))
+    assert drawn["name"].tone is Tone.STRONG
+
+    drawn = cells(row_of(pod_of(node_of("a", state=state), node_of("b", state=state), name="shop")))
+    assert (drawn["name"].tone, drawn["state"].tone) == (name, expected)
+
+
+def test_the_last_numbers_of_a_stopped_container_are_dim() -> None:
+    assert tone("rx", Usage(rx_bytes_per_second=5.0), state=State.EXITED) is Tone.DIM
+
+
+@pytest.mark.parametrize(
+    ("severity", "expected"),
+    [(None, Tone.PLAIN), (Severity.INFO, Tone.PLAIN), (Severity.WARNING, Tone.WARN), (Severity.CRITICAL, Tone.BAD)],
+)
+def test_a_finding_has_a_tone_beside_its_mark(severity: Severity | None, expected: Tone) -> None:
+    found = [Finding("code", severity, docker_key("web"), "summary", "advice")] if severity else []
+    (row,) = rows(
+        tree_of(pod_of(node_of("web", started_ns=START_WALL_NS - 9 * SECOND_NS)), findings=found), ViewState()
+    )
+
+    assert severity_tone(severity) is expected
+    assert cells(row)["finding"].tone is expected
+    assert cells(row)["age"] == ("  9s", Tone.DIM)
