@@ -1,9 +1,10 @@
 PYTHON ?= .venv/bin/python
 
-.PHONY: install check format lint types imports test integration bench screenshots
+.PHONY: install check format lint types imports test integration bench peers screenshots
 
 install:
-	python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'
+	python3 -m venv --without-pip .venv
+	python3 -m pip --python $(PYTHON) install -q -e '.[dev]'
 
 check: lint types imports test
 
@@ -30,6 +31,9 @@ integration:
 
 bench:
 	$(PYTHON) tests/benchmarks/run.py
+
+peers:
+	$(PYTHON) tests/benchmarks/peers.py
 
 screenshots:
 	$(PYTHON) screenshots/make.py

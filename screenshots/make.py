@@ -30,7 +30,7 @@ PICTURES = (
     ("tree-light", "topcon-light", (150, 30), ()),
     ("narrow", "topcon-dark", (80, 24), ()),
     ("details", "topcon-dark", (110, 40), ("enter",)),
-    ("stop", "topcon-dark", (110, 30), ("down", "S")),
+    ("stop", "topcon-dark", (110, 30), ("slash", *"web", "enter", "end", "S")),
 )
 
 

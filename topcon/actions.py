@@ -126,12 +126,12 @@ def request_for(verb: Verb, container: ContainerNode, grace_s: float | None = No
 
 def describe(request: Request, container: ContainerNode) -> str:
     """Say what an action does, in a line."""
-    stop_signal = container.info.stop_signal or "SIGTERM"
+    stop_signal = printable(container.info.stop_signal or "SIGTERM")
     match request.verb:
+        case Verb.RESTART if not request.was_live:
+            return "starts it"
         case Verb.STOP | Verb.RESTART:
             then = ", then starts it" if request.verb is Verb.RESTART else ""
-            if not request.was_live:
-                return "starts it"
             return f"sends {stop_signal}, after {request.grace_s:g} s SIGKILL{then}"
         case Verb.KILL:
             return f"sends {request.signal} to its first process"
@@ -321,11 +321,15 @@ class Actions:
             return None
 
     def _signal_line(self, container: ContainerNode) -> str | None:
-        name = container.info.stop_signal or "SIGTERM"
         masks = self._processes.signal_masks(container.process.pid) if container.process else None
         if masks is None or container.process is None:
             return None
-        number = signal_number(name)
+        try:
+            number = signal_number(container.info.stop_signal or "SIGTERM")
+        except ValueError:
+            # Images can name what is no signal; what a runtime makes of it, it will say.
+            return None
+        name = signal_name(str(number))
         if masks.handles(number):
             return f"its first process handles {name}"
         if masks.ignores(number):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import io
 import os
 import signal
 import sys
@@ -37,12 +39,17 @@ FIRST_ANSWER_S = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run topcon; return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another encoding shows what it can.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        parser = _parser()
-        options = vars(parser.parse_args(arguments))
-        run: Callable[[dict[str, Any]], int] = options.pop("run")
-        status = run(options)
-        sys.stdout.flush()
+        try:
+            options = vars(_parser().parse_args(arguments))
+            run: Callable[[dict[str, Any]], int] = options.pop("run")
+            status = run(options)
+        finally:
+            # --help and --version end with SystemExit.
+            sys.stdout.flush()
     except (UsageError, HostUnreadable) as error:
         sys.stderr.write(f"topcon: {error}\n")
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNAVAILABLE
@@ -52,10 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader has gone; so that Python does not complain while it ends, nothing is left to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 0
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _close_stdout()
+        sys.stderr.write(f"topcon: cannot write: {error.strerror}\n")
+        return EXIT_FAILED
     return status
+
+
+def _close_stdout() -> None:
+    """Leave nothing to flush, so that Python does not complain while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -244,8 +261,9 @@ def _run_serve(options: dict[str, Any]) -> int:
         from topcon.report import problem_text
 
         now = {problem.source for problem in snapshot.sample.problems}
+        old = {source for source, _ in told}
         for problem in snapshot.sample.problems:
-            if problem.source not in {source for source, _ in told}:
+            if problem.source not in old:
                 text = problem_text(problem.source, problem.message, problem.remedy)
                 told.add((problem.source, text))
                 sys.stderr.write(f"topcon: {text}\n")
@@ -334,6 +352,7 @@ def _run_doctor(options: dict[str, Any]) -> int:
 
 def _run_action(options: dict[str, Any]) -> int:
     from topcon.actions import Verb, request_for
+    from topcon.report import problem_text
 
     verb = Verb(options.pop("verb"))
     targets: list[str] = options.pop("targets")
@@ -348,7 +367,7 @@ def _run_action(options: dict[str, Any]) -> int:
             raise UsageError(message)
         containers = [_resolve(target, snapshot) for target in targets]
         for problem in snapshot.sample.problems:
-            sys.stderr.write(f"topcon: {problem.source}: {problem.message}\n")
+            sys.stderr.write(f"topcon: {problem_text(problem.source, problem.message, problem.remedy)}\n")
         for container in containers:
             _check_possible(verb, container, actions)
         requests = [request_for(verb, container, grace_s, signal_name) for container in containers]

@@ -47,6 +47,13 @@ class Line:
         return self.node.info.state.is_live
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether nothing in it runs, or will by itself."""
+        if isinstance(self.node, PodNode):
+            return all(container.info.state.is_stopped for container in self.node.containers)
+        return self.node.info.state.is_stopped
+
+    @property
     def age_s(self) -> float | None:
         """Seconds since it was started; of a stopped container, since it ended."""
         since_ns = self.node.started_ns

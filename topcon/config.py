@@ -105,11 +105,19 @@ def _switch(text: str) -> bool:
 
 
 def _file(text: str) -> Path:
-    path = Path(text).expanduser().absolute()
+    try:
+        path = Path(text).expanduser().absolute()
+    except RuntimeError:
+        message = f"{text!r}: there is no such home directory"
+        raise ValueError(message) from None
     if path.is_dir():
         message = f"{text!r}: it is a directory"
         raise ValueError(message)
     return path
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def parse_listen(text: str) -> tuple[str, int]:
@@ -119,12 +127,12 @@ def parse_listen(text: str) -> tuple[str, int]:
         ValueError: it is none of these.
     """
     address, colon, port = text.rpartition(":")
-    if not colon and not text.isdigit():
+    if not colon and not _is_number(text):
         address, port = text, str(DEFAULT_PORT)
-    if ":" in address and not (address.startswith("[") and address.endswith("]")):
-        message = f"{text!r}: an IPv6 address belongs in brackets, [{address}]:{port}"
+    if text.count(":") > 1 and not (address.startswith("[") and address.endswith("]")):
+        message = f"{text!r}: an IPv6 address belongs in brackets, such as [::1]:{DEFAULT_PORT}"
         raise ValueError(message)
-    if not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004  ports
+    if not _is_number(port) or not 0 <= int(port) <= 65535:  # noqa: PLR2004  ports
         message = f"{text!r}: expected ADDRESS:PORT, with a port from 0 to 65535"
         raise ValueError(message)
     return address.strip("[]") or "127.0.0.1", int(port)

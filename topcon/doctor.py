@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topcon.errors import SourceUnavailable
+from topcon.errors import ParseError, SourceUnavailable
 from topcon.kernel.files import Access
 from topcon.kernel.mount import read_hierarchies
 from topcon.kernel.process import ProcFs
@@ -172,7 +172,9 @@ def _processes(proc_root: str) -> Check:
 
 def _descriptors() -> Check:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard >= MANY_DESCRIPTORS:
+    if hard == resource.RLIM_INFINITY:
+        return Check("descriptors", Status.OK, "any number may be open")
+    if hard >= MANY_DESCRIPTORS:
         return Check("descriptors", Status.OK, f"{hard} may be open")
     detail = f"only {hard} may be open; beyond them files are opened anew each tick"
     return Check("descriptors", Status.LACKS, detail, f"ulimit -Hn {MANY_DESCRIPTORS}")
@@ -197,8 +199,9 @@ def _runtime(name: str, path: str) -> Check:
         return Check(name, Status.LACKS, str(error), error.remedy or f"systemctl status {name}")
     try:
         count = len(runtime.containers())
-    except SourceUnavailable as error:
-        return Check(name, Status.LACKS, str(error), error.remedy or f"systemctl status {name}")
+    except (SourceUnavailable, ParseError) as error:
+        remedy = getattr(error, "remedy", None)
+        return Check(name, Status.LACKS, str(error), remedy or f"systemctl status {name}")
     finally:
         runtime.close()
     acts = "names and actions" if supports_lifecycle(runtime) else "names"

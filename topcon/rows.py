@@ -101,7 +101,7 @@ def worst(snapshot: Snapshot) -> Mapping[str, Severity]:
 
 
 def _is_shown(pod: PodNode, container: ContainerNode, view: ViewState) -> bool:
-    return (view.has_stopped or container.info.state.is_live) and view.filter.matches(pod, container)
+    return (view.has_stopped or not container.info.state.is_stopped) and view.filter.matches(pod, container)
 
 
 def _line(snapshot: Snapshot, node: Node, severities: Mapping[str, Severity]) -> Line:

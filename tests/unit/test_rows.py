@@ -328,7 +328,7 @@ def test_each_container_has_one_row_and_each_row_a_key_of_its_own(snapshot: Snap
 
     assert max(Counter(row.key for row in shown).values(), default=1) == 1
     assert sorted(row.container.key for row in shown if row.container) == sorted(
-        key for key, node in snapshot.containers.items() if view.has_stopped or node.info.state.is_live
+        key for key, node in snapshot.containers.items() if view.has_stopped or not node.info.state.is_stopped
     )
 
 

@@ -292,7 +292,7 @@ def test_idle_is_dim_busy_is_plain_sick_is_bright(column: str, usage: Usage, exp
         ({"health": Health.STARTING}, Tone.PLAIN, Tone.PLAIN),
         ({"state": State.PAUSED}, Tone.PLAIN, Tone.WARN),
         ({"state": State.UNKNOWN}, Tone.PLAIN, Tone.WARN),
-        ({"state": State.RESTARTING}, Tone.DIM, Tone.WARN),
+        ({"state": State.RESTARTING}, Tone.PLAIN, Tone.WARN),
         ({"state": State.EXITED, "exit_code": 0}, Tone.DIM, Tone.DIM),
         ({"state": State.EXITED, "exit_code": 3}, Tone.DIM, Tone.WARN),
         ({"state": State.EXITED, "exit_code": 137, "oom_killed": True}, Tone.DIM, Tone.BAD),

@@ -86,12 +86,19 @@ def subjects(snapshot: Snapshot) -> Iterator[Subject]:
         container = containers.get(path)
         info = container.info if container else None
         values = (
-            path,
             (info.image or "") if info else "",
             info.name if info else "",
             *((info.labels.get(name, "") if info else "") for name in allowed),
         )
-        yield Subject(snapshot, cgroup, container, tuple(printable(value) for value in values))
+        labels = (_file_name(path), *(printable(value) for value in values))
+        yield Subject(snapshot, cgroup, container, labels)
+
+
+def _file_name(name: str) -> str:
+    """Escape the name of a cgroup or an interface so that no two become one: after a slash, which they cannot hold."""
+    if printable(name) == name:
+        return name
+    return "".join(each if printable(each) == each else f"//{printable(each)}" for each in name)
 
 
 def _one(value: float | None) -> tuple[Value, ...]:
@@ -138,7 +145,7 @@ def _network(field: str) -> Callable[[Subject], Iterator[Value]]:
     def values(subject: Subject) -> Iterator[Value]:
         for name, stat in _interfaces(subject).items():
             if not name.startswith(SKIPPED_INTERFACES):
-                yield (printable(name),), getattr(stat, field)
+                yield (_file_name(name),), getattr(stat, field)
 
     return values
 

@@ -89,8 +89,9 @@ def _listen(address: str, port: int, sampler: Sampler) -> _Server:
     try:
         family, *_, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return _Server(family, (str(where[0]), int(where[1])), sampler)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, UnicodeError) as error:
+        # Names that are none, such as "a..b", fail where they are encoded.
+        reason = ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
         message = f"cannot listen at {address}:{port}: {reason}; choose another with --listen ADDRESS:PORT"
         raise HostUnreadable(message) from error
 

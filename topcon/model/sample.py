@@ -57,6 +57,11 @@ class State(StrEnum):
         """Whether it has processes."""
         return self in {State.RUNNING, State.PAUSED, State.UNKNOWN}
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it stays without processes until somebody starts it; one that is restarting does not."""
+        return self in {State.CREATED, State.EXITED, State.DEAD}
+
 
 class Health(StrEnum):
     """What the container's own health check says."""

@@ -209,7 +209,7 @@ class TopconApp(App[int]):
     def _header(self, width: int) -> list[Spans]:
         if self._shown is None:
             return []
-        stopped = sum(not each.info.state.is_live for each in self._shown.containers.values())
+        stopped = sum(each.info.state.is_stopped for each in self._shown.containers.values())
         status = Status(
             interval_s=self._interval_s,
             filter=self._filter_text,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from topcon.columns import SEVERITY_MARKS
+from topcon.model.sample import State
 from topcon.model.snapshot import Severity
 from topcon.text import (
     printable,
@@ -72,9 +73,12 @@ def _where(snapshot: Snapshot, status: Status, width: int) -> Spans:
 
 
 def _counts(snapshot: Snapshot, status: Status, width: int) -> Spans:
-    live = sum(container.info.state.is_live for container in snapshot.containers.values())
-    stopped = len(snapshot.containers) - live
-    spans = [Span(f"{live} up", Tone.PLAIN)]
+    states = [container.info.state for container in snapshot.containers.values()]
+    stopped = sum(state.is_stopped for state in states)
+    restarting = states.count(State.RESTARTING)
+    spans = [Span(f"{sum(state.is_live for state in states)} up", Tone.PLAIN)]
+    if restarting and width >= NARROW:
+        spans.append(Span(f" · {restarting} restarting", Tone.WARN))
     if stopped and width >= NARROW:
         hidden = " hidden" if status.hidden_stopped else ""
         spans.append(Span(f" · {stopped} stopped{hidden}", Tone.DIM))

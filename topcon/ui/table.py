@@ -158,7 +158,7 @@ def severity_tone(severity: Severity | None) -> Tone:
 
 
 def _name_tone(line: Line) -> Tone:
-    if not line.is_live:
+    if line.is_stopped:
         return Tone.DIM
     return Tone.PLAIN if isinstance(line.node, ContainerNode) else Tone.STRONG
 

@@ -1,0 +1,357 @@
+"""Settings: a file under the options of the command line, and what is said of what cannot be used."""
+
+from __future__ import annotations
+
+import pwd
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from topcon.config import (
+    DEFAULT_PORT,
+    INTERVAL_S,
+    SETTINGS,
+    Config,
+    default_audit_log,
+    default_file,
+    load_config,
+    parse_listen,
+)
+from topcon.errors import UsageError
+
+USABLE = """
+interval = 2.5
+runtime = ["docker=/run/d.sock", "podman"]
+read_only = true
+cgroup_root = "{folder}"
+proc_root = "{folder}"
+sys_root = "{folder}"
+host_root = "{folder}"
+audit_log = "{folder}/audit.jsonl"
+theme = "topcon-light"
+filter = "shop web"
+sort = "mem"
+listen = "0.0.0.0:9000"
+"""
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def loaded(folder: Path, text: str, **options: Any) -> Config:
+    return load_config(options, written(folder / "topcon.toml", text))
+
+
+def parse(name: str, text: str) -> Any:
+    """Parse an option as the command line does."""
+    (setting,) = [setting for setting in SETTINGS if setting.name == name]
+    return setting.parse(text)
+
+
+# Precedence.
+
+
+def test_without_a_file_or_options_the_defaults_hold() -> None:
+    config = load_config({}, None)
+
+    assert config == Config()
+    assert (config.interval, config.read_only, config.theme, config.listen) == (1.0, False, "topcon-dark", None)
+    assert config.roots == ("/proc", "/sys", "/sys/fs/cgroup")
+
+
+def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
+    config = loaded(tmp_path, USABLE.format(folder=tmp_path))
+
+    assert config == Config(
+        interval=2.5,
+        runtime=("docker=/run/d.sock", "podman"),
+        read_only=True,
+        cgroup_root=str(tmp_path),
+        proc_root=str(tmp_path),
+        sys_root=str(tmp_path),
+        host_root=str(tmp_path),
+        audit_log=tmp_path / "audit.jsonl",
+        theme="topcon-light",
+        filter="shop web",
+        sort="mem",
+        listen=("0.0.0.0", 9000),
+    )
+    assert {line.split(" = ")[0] for line in USABLE.split("\n") if line} == {setting.key for setting in SETTINGS}
+
+
+def test_settings_and_fields_are_the_same() -> None:
+    assert {setting.key for setting in SETTINGS} == {field.name for field in fields(Config)} - {"problems"}
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+    assert all(setting.help for setting in SETTINGS)
+
+
+def test_an_option_wins_over_the_file_and_leaves_the_rest_of_it(tmp_path: Path) -> None:
+    config = loaded(tmp_path, 'interval = 5\nsort = "cpu"\nruntime = ["docker"]', interval=0.5, runtime=())
+
+    assert (config.interval, config.sort, config.runtime) == (0.5, "cpu", ())
+
+
+def test_a_key_may_be_written_as_the_option_is(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "read-only = true")
+
+    assert (config.read_only, config.problems) == (True, ())
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_the_default_file_is_read_only_where_no_other_is_named(tmp_path: Path, is_named: bool) -> None:
+    written(default_file(), "interval = 7")
+    named = written(tmp_path / "own.toml", "interval = 3")
+
+    assert load_config({}, named if is_named else None).interval == (3 if is_named else 7)
+
+
+def test_what_is_no_setting_is_not_taken_from_the_options() -> None:
+    assert load_config({"targets": ["web"], "verb": "stop"}, None) == Config()
+
+
+@pytest.mark.parametrize(
+    ("roots", "expected"),
+    [
+        ({}, ("/host/proc", "/host/sys", "/host/sys/fs/cgroup")),
+        ({"proc_root": "/p"}, ("/p", "/host/sys", "/host/sys/fs/cgroup")),
+        ({"sys_root": "/s", "cgroup_root": "/c"}, ("/host/proc", "/s", "/c")),
+    ],
+)
+def test_the_hosts_root_sets_all_three_and_each_can_be_set_alone(
+    roots: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    assert Config(host_root="/host", **roots).roots == expected  # type: ignore[arg-type]
+
+
+# What in the file cannot be used.
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "words"),
+    [
+        ("inter_val = 1", "inter_val", "no such setting"),
+        ("[ui]\ntheme = 'x'", "ui", "no such setting"),
+        ("problems = []", "problems", "no such setting"),
+        ("interval = 'soon'", "interval", "expected seconds from 0.1 to 3600"),
+        ("interval = 0", "interval", "expected seconds from 0.1 to 3600"),
+        ("interval = 3601", "interval", "expected seconds from 0.1 to 3600"),
+        ("interval = nan", "interval", "expected seconds from 0.1 to 3600"),
+        ("interval = true", "interval", "expected seconds from 0.1 to 3600"),
+        ("interval = [1]", "interval", "expected one value"),
+        ("interval = 2026-01-01", "interval", "expected one value"),
+        ("read_only = 1", "read_only", "expected true or false"),
+        ("read_only = 'yes'", "read_only", "expected true or false"),
+        ("runtime = 'docker'", "runtime", "expected a list of texts"),
+        ("runtime = ['docker', 1]", "runtime", "expected a list of texts"),
+        ("sort = 'size'", "sort", "expected one of"),
+        ("listen = 'host:http'", "listen", "expected ADDRESS:PORT"),
+        ("listen = 99999", "listen", "a port from 0 to 65535"),
+        ("proc_root = '/no/such/folder'", "proc_root", "there is no such directory"),
+        ("audit_log = '/'", "audit_log", "it is a directory"),
+        ("theme = {name = 'x'}", "theme", "expected one value"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_line_with_file_and_key_and_the_rest_applies(
+    tmp_path: Path, line: str, key: str, words: str
+) -> None:
+    config = loaded(tmp_path, f"filter = 'web'\n{line}\n")
+
+    (problem,) = config.problems
+    assert problem.source == "config"
+    assert problem.message.startswith(f"{tmp_path / 'topcon.toml'}: {key}")
+    assert words in problem.message
+    assert "\n" not in problem.message
+    assert config.filter == "web"
+    assert getattr(config, key, None) == getattr(Config(), key, None) or key == "problems"
+
+
+def test_all_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "a = 1\ninterval = 'x'\nb = 2")
+
+    assert [problem.message.split(": ")[1].split(" ")[0] for problem in config.problems] == ["a", "interval", "b"]
+
+
+def test_an_option_does_not_hide_that_the_files_value_is_wrong(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "interval = 'x'", interval=2.0)
+
+    assert (config.interval, len(config.problems)) == (2.0, 1)
+
+
+@pytest.mark.parametrize("content", [b"interval = ", b"= 1", b"a = 1\na = 2", b"\xff\xfe", b"x = '\x1b'"])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path: Path, content: bytes, is_named: bool) -> None:
+    file = tmp_path / "topcon.toml" if is_named else default_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+    with pytest.raises(UsageError) as caught:
+        load_config({}, file if is_named else None)
+
+    assert str(caught.value).startswith(f"{file}: cannot be read: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "none.toml"
+
+    with pytest.raises(UsageError, match="there is no such file") as caught:
+        load_config({}, file)
+
+    assert str(file) in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config({}, tmp_path)
+
+
+@given(st.binary(max_size=60))
+def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.mktemp("any") / "topcon.toml"
+    file.write_bytes(content)
+
+    said: list[str] = []
+    try:
+        said += [problem.message for problem in load_config({}, file).problems]
+    except UsageError as error:
+        said.append(str(error))
+    assert all(message.startswith(f"{file}: ") for message in said)
+
+
+# Places.
+
+
+@pytest.mark.parametrize(
+    ("config_home", "state_home", "folder"),
+    [
+        ("/c", "/s", ("/c/topcon/config.toml", "/s/topcon/audit.jsonl")),
+        ("", "", ("/h/.config/topcon/config.toml", "/h/.local/state/topcon/audit.jsonl")),
+        ("c", "./s", ("/h/.config/topcon/config.toml", "/h/.local/state/topcon/audit.jsonl")),
+    ],
+)
+def test_files_lie_where_the_desktops_specification_says(
+    monkeypatch: pytest.MonkeyPatch, config_home: str, state_home: str, folder: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("HOME", "/h")
+    monkeypatch.setenv("XDG_CONFIG_HOME", config_home)
+    monkeypatch.setenv("XDG_STATE_HOME", state_home)
+
+    assert (str(default_file()), str(default_audit_log())) == folder
+
+
+def test_a_user_without_a_home_has_no_file_and_that_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+
+    assert load_config({}, None) == Config()
+
+
+# Values.
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:9338", ("127.0.0.1", 9338)),
+        (":9000", ("127.0.0.1", 9000)),
+        ("9000", ("127.0.0.1", 9000)),
+        ("0", ("127.0.0.1", 0)),
+        ("0.0.0.0:0", ("0.0.0.0", 0)),
+        ("localhost", ("localhost", DEFAULT_PORT)),
+        ("host.example:65535", ("host.example", 65535)),
+        ("[::1]:9338", ("::1", 9338)),
+        ("[::]:80", ("::", 80)),
+    ],
+)
+def test_an_address_to_listen_at(text: str, expected: tuple[str, int]) -> None:
+    assert parse_listen(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("host:", "expected ADDRESS:PORT"),
+        ("host:http", "expected ADDRESS:PORT"),
+        (":", "expected ADDRESS:PORT"),
+        ("host:-1", "expected ADDRESS:PORT"),
+        ("host:65536", "a port from 0 to 65535"),
+        ("65536", "a port from 0 to 65535"),
+        ("host:\u00b2", "expected ADDRESS:PORT"),
+        ("::1:9338", "an IPv6 address belongs in brackets, such as [::1]:9338"),
+        ("fe80::2:9338", "an IPv6 address belongs in brackets, such as [::1]:9338"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_at_says_what_was_expected(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=r"^'.*': ") as caught:
+        parse_listen(text)
+
+    assert words in str(caught.value)
+
+
+@given(st.text())
+@example("\u00b2")
+@example("[]:1")
+def test_any_address_gives_a_port_or_says_what_was_expected(text: str) -> None:
+    said = ""
+    address, port = "", 0
+    try:
+        address, port = parse_listen(text)
+    except ValueError as error:
+        said = str(error)
+    assert address or "expected ADDRESS:PORT" in said or "belongs in brackets" in said
+    assert 0 <= port <= 65535
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1", 1.0), ("0.1", 0.1), ("2.5s", 2.5), ("3600", 3600.0)])
+def test_an_interval_is_in_seconds(text: str, expected: float) -> None:
+    assert parse("interval", text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "0.09", "3600.1", "-1", "nan", "inf", "", "s", "1m", "fast"])
+def test_an_interval_out_of_bounds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected seconds from 0\.1 to 3600"):
+        parse("interval", text)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_no_interval_is_outside_its_bounds(seconds: float) -> None:
+    try:
+        parsed = parse("interval", repr(seconds))
+    except ValueError:
+        parsed = INTERVAL_S[0]
+    assert INTERVAL_S[0] <= parsed <= INTERVAL_S[1]
+
+
+def test_a_folder_is_kept_as_a_whole_path_without_a_slash_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proc").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert parse("proc-root", "proc/") == parse("host-root", f"{tmp_path}/proc") == f"{tmp_path}/proc"
+
+
+def test_the_audit_log_may_begin_with_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/h")
+
+    assert parse("audit-log", "~/a.jsonl") == Path("/h/a.jsonl")
+    assert parse("audit-log", "a.jsonl").is_absolute()
+
+
+def test_the_audit_log_of_a_home_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="no-such-user"):
+        parse("audit-log", "~no-such-user/a.jsonl")

@@ -1,0 +1,122 @@
+"""Objects put together from settings."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from samples import node_of
+
+from topcon.actions import Actions, Verb, request_for
+from topcon.config import Config, default_audit_log
+from topcon.errors import HostUnreadable, UsageError
+from topcon.model.sample import Problem
+from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fakes import FakeHost
+
+WEB = "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def _own_psutil_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give psutil's root, which a reader sets, back after the test."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", psutil.PROCFS_PATH)
+
+
+def config_of(host: FakeHost, **options: Any) -> Config:
+    return Config(**({"host_root": str(host.root)} | options))
+
+
+def test_no_socket_is_looked_for_before_it_is_told_to(host: FakeHost) -> None:
+    assert build_runtimes(config_of(host)).look() == ()
+
+
+@pytest.mark.parametrize("option", ["podmann", "docker="])
+def test_a_runtime_that_there_is_not_is_refused(host: FakeHost, option: str) -> None:
+    with pytest.raises(UsageError, match=f"--runtime {option}: expected"):
+        build_runtimes(config_of(host, runtime=(option,)))
+
+
+def test_a_sampler_reads_the_host_whose_roots_are_given(host: FakeHost) -> None:
+    host.container(f"/docker/{WEB}", 100, current=4096)
+    host.write("etc/hostname", "outside\n")
+    config = config_of(host)
+
+    with closing(build_sampler(config, build_runtimes(config))) as sampler:
+        snapshot = sampler.tick()
+
+    assert snapshot.sample.host.name == "outside"
+    assert snapshot.sample.mode == "v2"
+    assert snapshot.containers[f"docker:{WEB}"].usage.memory_bytes == 4096
+
+
+def test_with_roots_of_their_own_the_hosts_name_is_the_kernels(host: FakeHost) -> None:
+    config = Config(proc_root=host.proc_root, sys_root=str(host.root / "sys"), cgroup_root=host.cgroup_root)
+
+    with closing(build_sampler(config, build_runtimes(config))) as sampler:
+        assert sampler.tick().sample.host.name == "testhost"
+
+
+@pytest.mark.parametrize(("has_system_cgroups", "expected"), [(False, {"/"}), (True, {"/", "/system.slice"})])
+def test_slices_are_read_only_for_who_wants_them(host: FakeHost, has_system_cgroups: bool, expected: set[str]) -> None:
+    host.cgroup("/system.slice", {"cpu.stat": "usage_usec 1\nuser_usec 1\nsystem_usec 0\n"})
+    config = config_of(host)
+
+    with closing(build_sampler(config, build_runtimes(config), has_system_cgroups=has_system_cgroups)) as sampler:
+        assert set(sampler.tick().sample.cgroups) == expected
+
+
+def test_what_is_wrong_in_the_file_is_in_every_sample(host: FakeHost) -> None:
+    problem = Problem("config", "there is no such setting")
+    config = config_of(host, problems=(problem,))
+
+    with closing(build_sampler(config, build_runtimes(config))) as sampler:
+        assert problem in sampler.tick().sample.problems
+        assert problem in sampler.tick().sample.problems
+
+
+def test_without_a_proc_there_is_no_sampler(tmp_path: Path) -> None:
+    config = Config(host_root=str(tmp_path))
+
+    with pytest.raises(HostUnreadable, match="--proc-root"):
+        build_sampler(config, build_runtimes(config))
+
+
+def test_read_only_makes_nothing_that_can_change_the_host(host: FakeHost) -> None:
+    config = config_of(host, read_only=True)
+
+    assert build_actions(config, build_runtimes(config)) is None
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_actions_are_logged_where_the_settings_say(host: FakeHost, tmp_path: Path, is_named: bool) -> None:
+    named = tmp_path / "own" / "audit.jsonl"
+    config = config_of(host, audit_log=named if is_named else None)
+    actions = build_actions(config, build_runtimes(config))
+    assert isinstance(actions, Actions)
+
+    actions.perform(request_for(Verb.STOP, node_of("web")))
+
+    (line,) = (named if is_named else default_audit_log()).read_text().splitlines()
+    assert json.loads(line)["action"] == "stop"
+
+
+def test_an_endpoint_serves_what_the_sampler_has_read(host: FakeHost) -> None:
+    config = config_of(host)
+
+    with (
+        closing(build_sampler(config, build_runtimes(config))) as sampler,
+        closing(build_endpoint(("127.0.0.1", 0), sampler)) as endpoint,
+        closing(http.client.HTTPConnection(endpoint.url.split("/")[2], timeout=10)) as client,
+    ):
+        sampler.tick()
+        client.request("GET", "/metrics")
+        assert b"machine_cpu_cores" in client.getresponse().read()
