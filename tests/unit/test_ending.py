@@ -39,7 +39,7 @@ HANGING = """
 import os, signal, sys, time
 from topcon.ui import ending
 ending.PATIENCE_S = 0.05
-with ending.ending_on_signals(lambda status: time.sleep(3600), lambda: print("last words", flush=True)):
+with ending.ending_on_signals(lambda status: time.sleep(3600), lambda: os.write(1, b"last words\\n")):
     print("ready", flush=True)
     time.sleep(3600)
 """
