@@ -81,16 +81,18 @@ def cut(text: str, width: int) -> str:
     if width <= 1:
         return "…"[:width]
     tail = (width - 1) // 2
-    left, right = "", ""
+    return f"{head(text, width - 1 - tail)}…{head(text[::-1], tail)[::-1]}"
+
+
+def head(text: str, width: int) -> str:
+    """Return as much of the beginning of a text as ``width`` columns hold."""
+    shown, left = 0, width
     for character in text:
-        if cell_width(left + character) > width - 1 - tail:
+        left -= cell_width(character)
+        if left < 0:
             break
-        left += character
-    for character in reversed(text):
-        if cell_width(character + right) > tail:
-            break
-        right = character + right
-    return f"{left}…{right}"
+        shown += 1
+    return text[:shown]
 
 
 def padded(text: str, width: int, *, is_left: bool = False) -> str:

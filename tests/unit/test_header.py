@@ -210,6 +210,12 @@ def test_nothing_is_said_where_nothing_is_wrong() -> None:
     assert wrong(tree_of(SHOP, findings=[finding("web", INFO)])).strip() == ""
 
 
+@pytest.mark.parametrize("width", [0, 1])
+def test_a_window_without_room_is_no_trouble(width: int) -> None:
+    assert wrong(tree_of(SHOP), width=width).strip() == ""
+    assert all(len(line) <= width for line in lines(tree_of(SHOP), width))
+
+
 def test_the_worst_finding_is_said_in_words() -> None:
     found = [finding("db", CRITICAL, "was killed"), finding("web", CRITICAL), finding("web", WARNING)]
 

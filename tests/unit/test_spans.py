@@ -49,6 +49,12 @@ def test_fitted_spans_are_never_too_wide(spans: list[Span], width: int) -> None:
 
 
 @unhurried
+@given(SPANS, st.integers(-5, -1))
+def test_less_than_no_room_is_no_room(spans: list[Span], width: int) -> None:
+    assert width_of(fitted(spans, width)) == 0
+
+
+@unhurried
 @given(SPANS, WIDTHS)
 def test_spans_that_fit_stay_as_they_are(spans: list[Span], extra: int) -> None:
     assert fitted(spans, width_of(spans) + extra) == spans

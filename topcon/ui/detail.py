@@ -10,6 +10,7 @@ from topcon.model.snapshot import ContainerNode, PodNode, Severity
 from topcon.text import (
     UNKNOWN,
     cell_width,
+    head,
     printable,
     to_age_text,
     to_bytes_text,
@@ -18,7 +19,7 @@ from topcon.text import (
     to_percent_text,
     to_time_text,
 )
-from topcon.ui.spans import Span, Spans, Tone, head, width_of
+from topcon.ui.spans import Span, Spans, Tone, width_of
 from topcon.ui.table import severity_tone
 
 if TYPE_CHECKING:

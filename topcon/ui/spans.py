@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from topcon.text import cell_width
+from topcon.text import cell_width, head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,26 +55,16 @@ def fitted(spans: Iterable[Span], width: int) -> Spans:
     for span in spans:
         kept = head(span.text, left)
         if kept != span.text:
-            return [*result, Span(f"{kept}…", span.tone)] if width > 0 else []
+            result.append(Span(f"{kept}…", span.tone))
+            break
         result.append(span)
         left -= cell_width(kept)
-    raise AssertionError
+    return result if width > 0 else []
 
 
 def cut_end(text: str, width: int) -> str:
     """Shorten a text to ``width`` columns at its end."""
     return "".join(span.text for span in fitted([Span(text)], width))
-
-
-def head(text: str, width: int) -> str:
-    """Return as much of the beginning of a text as ``width`` columns hold."""
-    shown, left = 0, width
-    for character in text:
-        left -= cell_width(character)
-        if left < 0:
-            break
-        shown += 1
-    return text[:shown]
 
 
 def spread(left: Spans, right: Spans, width: int) -> Spans:
