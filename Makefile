@@ -4,7 +4,7 @@ PYTHON ?= .venv/bin/python
 
 install:
 	python3 -m venv --without-pip .venv
-	python3 -m pip --python $(PYTHON) install -q -e '.[dev]'
+	python3 -m pip --python .venv/bin/python install -q -e '.[dev]'
 
 check: lint types imports test
 

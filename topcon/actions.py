@@ -325,11 +325,11 @@ class Actions:
         if masks is None or container.process is None:
             return None
         try:
-            number = signal_number(container.info.stop_signal or "SIGTERM")
+            name = signal_name(container.info.stop_signal or "SIGTERM")
         except ValueError:
             # Images can name what is no signal; what a runtime makes of it, it will say.
             return None
-        name = signal_name(str(number))
+        number = signal_number(name)
         if masks.handles(number):
             return f"its first process handles {name}"
         if masks.ignores(number):

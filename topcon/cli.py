@@ -264,7 +264,7 @@ def _run_serve(options: dict[str, Any]) -> int:
         old = {source for source, _ in told}
         for problem in snapshot.sample.problems:
             if problem.source not in old:
-                text = problem_text(problem.source, problem.message, problem.remedy)
+                text = problem_text(problem)
                 told.add((problem.source, text))
                 sys.stderr.write(f"topcon: {text}\n")
         for source, text in [each for each in told if each[0] not in now]:
@@ -367,7 +367,7 @@ def _run_action(options: dict[str, Any]) -> int:
             raise UsageError(message)
         containers = [_resolve(target, snapshot) for target in targets]
         for problem in snapshot.sample.problems:
-            sys.stderr.write(f"topcon: {problem_text(problem.source, problem.message, problem.remedy)}\n")
+            sys.stderr.write(f"topcon: {problem_text(problem)}\n")
         for container in containers:
             _check_possible(verb, container, actions)
         requests = [request_for(verb, container, grace_s, signal_name) for container in containers]

@@ -57,7 +57,7 @@ class Line:
     def age_s(self) -> float | None:
         """Seconds since it was started; of a stopped container, since it ended."""
         since_ns = self.node.started_ns
-        if isinstance(self.node, ContainerNode) and self.node.info.state in {State.EXITED, State.DEAD}:
+        if isinstance(self.node, ContainerNode) and self.node.info.state.is_over:
             since_ns = self.node.info.finished_ns
         return None if since_ns is None else max((self.wall_ns - since_ns) / 1e9, 0.0)
 

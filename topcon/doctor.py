@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -194,16 +195,10 @@ def _runtime(name: str, path: str) -> Check:
     if not is_socket(path):
         return Check(name, Status.LACKS, f"{path} is no socket", f"--runtime {name}=SOCKET")
     try:
-        runtime = load(name).connect(path)
-    except SourceUnavailable as error:
-        return Check(name, Status.LACKS, str(error), error.remedy or f"systemctl status {name}")
-    try:
-        count = len(runtime.containers())
+        with closing(load(name).connect(path)) as runtime:
+            count = len(runtime.containers())
     except (SourceUnavailable, ParseError) as error:
-        remedy = getattr(error, "remedy", None)
-        return Check(name, Status.LACKS, str(error), remedy or f"systemctl status {name}")
-    finally:
-        runtime.close()
+        return Check(name, Status.LACKS, str(error), error.remedy or f"systemctl status {name}")
     acts = "names and actions" if supports_lifecycle(runtime) else "names"
     return Check(name, Status.OK, f"{count} containers at {path}: {acts}")
 

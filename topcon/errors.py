@@ -16,6 +16,9 @@ Messages say what, where and why in one line, without a capital or a full stop.
 class TopconError(Exception):
     """Anything that topcon itself reports."""
 
+    remedy: str | None = None
+    """The one command that would mend it, where there is one."""
+
 
 class UsageError(TopconError):
     """An option, a configuration value or an argument that cannot be used."""
@@ -39,7 +42,7 @@ class SourceUnavailable(TopconError):
     """A runtime that does not answer or refuses us."""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
-        """Say what happened, and the one command that would mend it, where there is one."""
+        """Say what happened, and what would mend it."""
         super().__init__(message)
         self.remedy = remedy
 

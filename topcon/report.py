@@ -17,7 +17,7 @@ from topcon.text import cell_width, padded, printable, to_bytes_text, to_time_te
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from topcon.model.sample import CgroupSample, Namespaces, Port
+    from topcon.model.sample import CgroupSample, Namespaces, Port, Problem
     from topcon.model.snapshot import (
         ContainerNode,
         Finding,
@@ -257,13 +257,14 @@ def to_text(snapshot: Snapshot, rows: Sequence[Row]) -> str:
         for finding in snapshot.findings
         if finding.severity > 1
     ]
-    wrong += [problem_text(problem.source, problem.message, problem.remedy) for problem in snapshot.sample.problems]
+    wrong += [problem_text(problem) for problem in snapshot.sample.problems]
     return "\n".join([*lines, *([""] if wrong else []), *wrong]) + "\n"
 
 
-def problem_text(source: str, message: str, remedy: str | None) -> str:
+def problem_text(problem: Problem) -> str:
     """Write a problem in one line, with what would mend it."""
-    return printable(f"{source}: {message}" + (f"; to mend it: {remedy}" if remedy else ""))
+    remedy = f"; to mend it: {problem.remedy}" if problem.remedy else ""
+    return printable(f"{problem.source}: {problem.message}{remedy}")
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SORT, Line, Node
 from topcon.filter import Filter
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 EVERYTHING = Filter()
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +57,17 @@ class Row:
 def rows(snapshot: Snapshot, view: ViewState) -> list[Row]:
     """Build the rows: pods with their containers below them, a pod of one container as that container's row."""
     severities = worst(snapshot)
-    arranged = []
+    lines: list[Line] = []
+    nested: dict[str, Inner] = {}
     for pod in snapshot.pods:
         shown = [container for container in pod.containers if _is_shown(pod, container, view)]
         if shown:
             inner = _by_outer(shown)
-            arranged.append((_line(snapshot, _sole(pod, inner[None]) or pod, severities), inner))
+            lines.append(_line(snapshot, _sole(pod, inner[None]) or pod, severities))
+            nested[lines[-1].node.key] = inner
     tree = _Tree(snapshot, view, severities, [])
-    for line, inner in _ordered(arranged, view):
-        tree.add(line, inner)
+    for line in _ordered(lines, view):
+        tree.add(line, nested[line.node.key])
     return tree.rows
 
 
@@ -108,15 +109,15 @@ def _line(snapshot: Snapshot, node: Node, severities: Mapping[str, Severity]) ->
     return Line(node, severities.get(node.key), snapshot.sample.wall_ns)
 
 
-def _ordered(items: Iterable[tuple[Line, T]], view: ViewState) -> list[tuple[Line, T]]:
+def _ordered(lines: Iterable[Line], view: ViewState) -> list[Line]:
     """Sort by the chosen column, then by name; what is unknown comes last either way."""
-    by_name = sorted(items, key=lambda item: (not item[0].is_live, item[0].node.name.lower(), item[0].node.key))
+    by_name = sorted(lines, key=lambda line: (not line.is_live, line.node.name.lower(), line.node.key))
     column = BY_NAME[view.sort]
     is_descending = (view.sort not in ASCENDING) != view.is_reversed
-    values = [(column.value(item[0]), item) for item in by_name]
-    known = [(value, item) for value, item in values if value is not None]
+    values = [(column.value(line), line) for line in by_name]
+    known = [(value, line) for value, line in values if value is not None]
     known.sort(key=lambda pair: pair[0], reverse=is_descending)
-    return [item for _, item in known] + [item for value, item in values if value is None]
+    return [line for _, line in known] + [line for value, line in values if value is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,7 @@ class _Tree:
             self._add_all(inner[None], inner, depth=1)
 
     def _add_all(self, nodes: list[ContainerNode], inner: Inner, depth: int) -> None:
-        lines = [_line(self.snapshot, node, self.severities) for node in nodes]
-        ordered = [line for line, _ in _ordered([(line, None) for line in lines], self.view)]
+        ordered = _ordered((_line(self.snapshot, node, self.severities) for node in nodes), self.view)
         for line in ordered:
             self._add(line, inner, depth, is_last=line is ordered[-1])
 

@@ -100,9 +100,9 @@ def test_it_counts_what_is_sick_but_not_what_is_only_worth_knowing() -> None:
 
 
 def test_it_says_that_stopped_ones_are_hidden() -> None:
-    assert "1 stopped hidden" in lines(tree_of(SHOP), hidden_stopped=1)[0]
+    assert "1 stopped hidden" in lines(tree_of(SHOP), hides_stopped=True)[0]
     assert "hidden" not in lines(tree_of(SHOP))[0]
-    assert "stopped" not in lines(tree_of(pod_of(node_of("web"))), hidden_stopped=0)[0]
+    assert "stopped" not in lines(tree_of(pod_of(node_of("web"))), hides_stopped=True)[0]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_no_line_is_wider_than_the_screen_or_moves_the_cursor(width: int, name: 
         host=HostNode(host_of(name=name, kernel=name), 1.0, None),
         problems=(Problem(name, name, name),) * 3 if is_odd else (),
     )
-    status = Status(1.0, filter=name, is_frozen=is_odd, is_read_only=True, endpoint="[::1]:9338", hidden_stopped=1)
+    status = Status(1.0, filter=name, is_frozen=is_odd, is_read_only=True, endpoint="[::1]:9338", hides_stopped=True)
 
     for line in [
         *header_lines(snapshot, status, width),

@@ -464,7 +464,7 @@ def test_what_is_wrong_stands_below_the_table_and_what_is_worth_knowing_does_not
     ("remedy", "expected"), [(None, "docker: refused"), ("sudo topcon", "docker: refused; to mend it: sudo topcon")]
 )
 def test_a_problem_is_told_with_what_would_mend_it(remedy: str | None, expected: str) -> None:
-    assert problem_text("docker", "refused", remedy) == expected
+    assert problem_text(Problem("docker", "refused", remedy)) == expected
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)

@@ -91,7 +91,7 @@ def _listen(address: str, port: int, sampler: Sampler) -> _Server:
         return _Server(family, (str(where[0]), int(where[1])), sampler)
     except (OSError, UnicodeError) as error:
         # Names that are none, such as "a..b", fail where they are encoded.
-        reason = ((error.strerror if isinstance(error, OSError) else None) or str(error)).lower()
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         message = f"cannot listen at {address}:{port}: {reason}; choose another with --listen ADDRESS:PORT"
         raise HostUnreadable(message) from error
 

@@ -60,7 +60,12 @@ class State(StrEnum):
     @property
     def is_stopped(self) -> bool:
         """Whether it stays without processes until somebody starts it; one that is restarting does not."""
-        return self in {State.CREATED, State.EXITED, State.DEAD}
+        return self is State.CREATED or self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ran and ended."""
+        return self in {State.EXITED, State.DEAD}
 
 
 class Health(StrEnum):

@@ -282,6 +282,7 @@ def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: Con
     old = step.cgroup_before(cgroup)
     elapsed_s = step.elapsed_s
     cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
+    old_io = old.io if old else None
     cores = _cores(cpu, old.cpu if old else None, elapsed_s)
     limit_cores = cgroup.cpu_max.cores if cgroup.cpu_max else None
     is_same = before is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
@@ -297,8 +298,8 @@ def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: Con
         tx_bytes=tx,
         rx_bytes_per_second=rx_rate,
         tx_bytes_per_second=tx_rate,
-        read_bytes_per_second=_io_rate(cgroup, old, "rbytes", elapsed_s),
-        write_bytes_per_second=_io_rate(cgroup, old, "wbytes", elapsed_s),
+        read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", elapsed_s),
+        write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", elapsed_s),
         pids=pids.current if pids else None,
         pids_limit=pids.max if pids else None,
         cpu_history=_grown(past, cores),
@@ -314,11 +315,6 @@ def _throttled(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
     if cpu is None or old is None:
         return None
     return share(increase(cpu.nr_throttled, old.nr_throttled), increase(cpu.nr_periods, old.nr_periods))
-
-
-def _io_rate(cgroup: CgroupSample, old: CgroupSample | None, name: str, elapsed_s: float) -> float | None:
-    """Bytes a second through all devices."""
-    return _rate_of_all(cgroup.io, old.io if old else None, name, elapsed_s)
 
 
 def _rate_of_all(
@@ -384,13 +380,12 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
         "net": process.netns is not None and process.netns == host.netns,
         "pid": len(process.ns_pids) == 1,
     }
-    shared = []
-    for kind in NAMESPACE_KINDS:
+
+    def is_shared(kind: str) -> bool:
         own, hosts = getattr(process.namespaces, kind), getattr(host.namespaces, kind)
-        is_unseen = own is None or hosts is None
-        if shows_otherwise.get(kind, False) if is_unseen else own == hosts:
-            shared.append(kind)
-    return tuple(shared)
+        return shows_otherwise.get(kind, False) if None in (own, hosts) else own == hosts
+
+    return tuple(kind for kind in NAMESPACE_KINDS if is_shared(kind))
 
 
 def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) -> tuple[int, ...]:

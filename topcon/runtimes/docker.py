@@ -321,7 +321,6 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
     status = _state(state.get("Status"))
     health = (state.get("Health") or {}).get("Status")
     policy = (host.get("RestartPolicy") or {}).get("Name")
-    is_over = status in {State.EXITED, State.DEAD}
     grace = config.get("StopTimeout")
     return ContainerInfo(
         id=ContainerId(entry["Id"]),
@@ -334,12 +333,12 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
         labels=MappingProxyType(config.get("Labels") or {}),
         ports=_inspected_ports((entry.get("NetworkSettings") or {}).get("Ports") or {}),
         health=Health(health) if health in set(Health) else None,
-        exit_code=state.get("ExitCode") if is_over else None,
+        exit_code=state.get("ExitCode") if status.is_over else None,
         restarts=entry.get("RestartCount"),
         restart_policy=policy or "no",
         created_ns=parse_time(entry.get("Created")),
         started_ns=parse_time(state.get("StartedAt")),
-        finished_ns=parse_time(state.get("FinishedAt")) if is_over else None,
+        finished_ns=parse_time(state.get("FinishedAt")) if status.is_over else None,
         oom_killed=state.get("OOMKilled"),
         grace_s=float(grace) if grace is not None else None,
         stop_signal=config.get("StopSignal"),

@@ -119,7 +119,7 @@ class RuntimeWatch:
     def _problem(self, state: _State, silent_s: float) -> Problem | None:
         old = ", names and states may be old" if state.is_listed else ""
         if state.failure is not None and not str(state.failure).startswith("no answer"):
-            return Problem(self.plugin.name, f"{state.failure}{old}", getattr(state.failure, "remedy", None))
+            return Problem(self.plugin.name, f"{state.failure}{old}", state.failure.remedy)
         if silent_s < LATE_AFTER_S:
             return None
         return Problem(self.plugin.name, f"no answer for {silent_s:.0f} s{old}")

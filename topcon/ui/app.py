@@ -209,14 +209,13 @@ class TopconApp(App[int]):
     def _header(self, width: int) -> list[Spans]:
         if self._shown is None:
             return []
-        stopped = sum(each.info.state.is_stopped for each in self._shown.containers.values())
         status = Status(
             interval_s=self._interval_s,
             filter=self._filter_text,
             is_frozen=self._is_frozen,
             is_read_only=self._actions is None,
             endpoint=self._endpoint,
-            hidden_stopped=0 if self._view.has_stopped else stopped,
+            hides_stopped=not self._view.has_stopped,
         )
         return header_lines(self._shown, status, width)
 

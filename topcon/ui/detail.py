@@ -242,4 +242,5 @@ def _namespaces(container: ContainerNode) -> Iterable[Spans]:
 
 def _published(port: Port) -> str:
     address = port.host_ip or "*"
-    return f"at {f'[{address}]' if ':' in address else address}:{UNKNOWN if port.host_port is None else port.host_port}"
+    address = f"[{address}]" if ":" in address else address
+    return f"at {address}:{UNKNOWN if port.host_port is None else port.host_port}"

@@ -38,7 +38,7 @@ class Status:
     is_frozen: bool = False
     is_read_only: bool = False
     endpoint: str | None = None
-    hidden_stopped: int = 0
+    hides_stopped: bool = False
 
 
 def header_lines(snapshot: Snapshot, status: Status, width: int) -> list[Spans]:
@@ -80,7 +80,7 @@ def _counts(snapshot: Snapshot, status: Status, width: int) -> Spans:
     if restarting and width >= NARROW:
         spans.append(Span(f" · {restarting} restarting", Tone.WARN))
     if stopped and width >= NARROW:
-        hidden = " hidden" if status.hidden_stopped else ""
+        hidden = " hidden" if status.hides_stopped else ""
         spans.append(Span(f" · {stopped} stopped{hidden}", Tone.DIM))
     for severity in (Severity.CRITICAL, Severity.WARNING):
         count = sum(finding.severity is severity for finding in snapshot.findings)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GAP = 2
 NARROW_GAP = 1
-NARROW = 100
+WIDE = 100
 """From this many columns of the screen on, there may be wider gaps between its columns."""
 NAME_WIDTH = (18, 44)
 """The least and the most that the names get."""
@@ -65,7 +65,7 @@ def layout(width: int, longest_name: int = NAME_WIDTH[1]) -> Layout:
 
     while needed() > width and (least := max(column.priority for column in chosen)) > 0:
         chosen = [column for column in chosen if column.priority < least]
-    gap = GAP if width >= NARROW and needed(GAP) <= width else NARROW_GAP
+    gap = GAP if width >= WIDE and needed(GAP) <= width else NARROW_GAP
     room = width - needed(gap)
     has_bars = room >= (BAR_WIDTH + 1) * sum(column.share is not None for column in chosen)
     if has_bars:
@@ -167,7 +167,7 @@ def _state_tone(line: Line) -> Tone:
     if not isinstance(line.node, ContainerNode):
         return Tone.PLAIN if line.is_live else Tone.DIM
     info = line.node.info
-    if info.state in {State.EXITED, State.DEAD}:
+    if info.state.is_over:
         return Tone.BAD if info.oom_killed else Tone.WARN if info.exit_code else Tone.DIM
     if info.state in {State.PAUSED, State.RESTARTING, State.UNKNOWN}:
         return Tone.WARN

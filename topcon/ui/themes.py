@@ -54,10 +54,7 @@ def parse_theme(name: str, content: bytes) -> Theme:
     """
     try:
         values = tomllib.loads(content.decode())
-        is_dark = values.get("dark", True)
-        if not isinstance(is_dark, bool):
-            message = f"dark = {is_dark!r}: expected true or false"
-            raise ValueError(message)  # noqa: TRY004, TRY301  as those of _check
+        is_dark = _switch("dark", values.get("dark", True))
         colors, tones = values.get("colors", {}), values.get("tones", {})
         _check("colors", colors, COLORS)
         _check("tones", tones, TONES)
@@ -74,6 +71,13 @@ def parse_theme(name: str, content: bytes) -> Theme:
         },
         **colors,
     )
+
+
+def _switch(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        message = f"{key} = {value!r}: expected true or false"
+        raise ValueError(message)  # noqa: TRY004  as those of _check
+    return value
 
 
 def _check(section: str, colors: object, expected: frozenset[str]) -> None:
