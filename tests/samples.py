@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
+from hypothesis import HealthCheck, settings
 
 from topcon.findings import assess
 from topcon.model.join import PodKind
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 
     from topcon.model.sample import Device
     from topcon.model.snapshot import Finding
+    from topcon.ui.spans import Span
+
+unhurried = settings(deadline=None)
+"""For properties: nothing is asserted about time."""
+unhurried_in_making = settings(unhurried, suppress_health_check=[HealthCheck.too_slow])
+"""For those whose examples, such as whole hosts, take long to make."""
 
 HOST_NETNS = NetnsKey(4026532000)
 MONOTONIC_NS = 1000 * SECOND_NS
@@ -70,6 +77,11 @@ HOSTILE_NAMES = {
     "empty": "",
 }
 """What a container's name can hold where nobody checks it."""
+
+
+def text_of(spans: Iterable[Span]) -> str:
+    """Return what is drawn, without its tones."""
+    return "".join(span.text for span in spans)
 
 
 def unsafe(text: str) -> set[str]:

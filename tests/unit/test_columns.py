@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, node_of, pod_of, unsafe
+from samples import HOSTILE_NAMES, node_of, pod_of, unhurried_in_making, unsafe
 
 from topcon.columns import ASCENDING, BY_NAME, COLUMNS, DEFAULT_SORT, Line, state_text
 from topcon.model.sample import Health, State
@@ -19,7 +19,6 @@ from topcon.text import cell_width
 if TYPE_CHECKING:
     from topcon.columns import Node
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NUMBERS = [name for name in BY_NAME if name not in {"name", "finding", "state", "history"}]
 AGO_NS = 90 * SECOND_NS
@@ -68,7 +67,7 @@ def test_a_title_fits_over_its_column(column: Any) -> None:
     assert cell_width(column.title) <= column.width
 
 
-@unhurried
+@unhurried_in_making
 @given(USAGES, st.sampled_from([None, 1, 64 << 20]), st.sampled_from([None, 0.5, 512.0]), st.sampled_from(State))
 def test_no_number_is_wider_than_its_column(
     usage: Usage, memory_limit: int | None, cpu_limit: float | None, state: State

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import (
     HOSTILE_NAMES,
@@ -22,7 +22,9 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
+    text_of,
     tree_of,
+    unhurried_in_making,
     unsafe,
 )
 
@@ -33,17 +35,11 @@ from topcon.ui.spans import Tone, width_of
 
 if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
-    from topcon.ui.spans import Spans
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 HOUR_NS = 3600 * SECOND_NS
 LABEL_END = 16
 """Where values begin."""
-
-
-def text_of(spans: Spans) -> str:
-    return "".join(span.text for span in spans)
 
 
 def lines_of(node: ContainerNode | PodNode, snapshot: Snapshot | None = None, width: int = 200) -> list[str]:
@@ -318,7 +314,7 @@ def test_the_protocol_of_a_port_is_foreign_too() -> None:
     assert unsafe("".join(lines_of(node_of("web", ports=(Port(None, 80, 80, "tcp\x1b[2J"),))))) == set()
 
 
-@unhurried
+@unhurried_in_making
 @given(st.sampled_from(["x" * 300, "日本語の名前" * 20, "a b " * 40, "短い", "é" * 90]), st.integers(40, 120))
 def test_no_line_is_wider_than_the_screen_and_nothing_of_a_value_is_lost(value: str, width: int) -> None:
     node = node_of("web", image=value)

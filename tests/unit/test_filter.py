@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, container_id, node_of, pod_of
+from samples import HOSTILE_NAMES, container_id, node_of, pod_of, unhurried
 
 from topcon.filter import Filter, parse_filter
-
-unhurried = settings(deadline=None)
 
 WEB = node_of("Web-1", image="registry.example/nginx:1.27")
 SHOP = pod_of(WEB, node_of("db"), name="Shop")

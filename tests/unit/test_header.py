@@ -6,9 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, docker_key, host_of, node_of, pod_of, sample_of, snapshot_after, tree_of, unsafe
+from samples import (
+    HOSTILE_NAMES,
+    docker_key,
+    host_of,
+    node_of,
+    pod_of,
+    sample_of,
+    snapshot_after,
+    text_of,
+    tree_of,
+    unhurried_in_making,
+    unsafe,
+)
 
 from topcon.model.sample import CgroupMode, Problem, State
 from topcon.model.snapshot import Finding, HostNode, PressureShare, PressureShares, Severity
@@ -21,16 +33,11 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
     from topcon.ui.spans import Spans
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 SECOND_STATUS = Status(1.0)
 HOSTILE = "".join(HOSTILE_NAMES.values())
 WIDTHS = st.integers(1, 200)
-
-
-def text_of(spans: Spans) -> str:
-    return "".join(span.text for span in spans)
 
 
 def lines(snapshot: Snapshot, width: int = 160, **status: Any) -> list[str]:
@@ -184,7 +191,7 @@ def test_at_eighty_columns_everything_of_the_second_line_is_there() -> None:
 # Any width
 
 
-@unhurried
+@unhurried_in_making
 @given(WIDTHS, st.sampled_from(list(HOSTILE_NAMES.values())), st.booleans())
 def test_no_line_is_wider_than_the_screen_or_moves_the_cursor(width: int, name: str, is_odd: bool) -> None:
     snapshot = tree_of(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import (
     COMPOSE,
@@ -25,6 +25,8 @@ from samples import (
     sample_of,
     stopped,
     unclaimed,
+    unhurried,
+    unhurried_in_making,
 )
 
 from topcon.model.join import PodKind, join, network_owner, short_id
@@ -386,7 +388,7 @@ def any_boxes(draw: DrawFn) -> list[Box]:
     return boxes
 
 
-@settings(deadline=None)
+@unhurried
 @given(any_boxes())
 def test_the_tree_holds_each_container_once(boxes: list[Box]) -> None:
     groups = join(sample_of(*boxes))
@@ -398,7 +400,7 @@ def test_the_tree_holds_each_container_once(boxes: list[Box]) -> None:
     assert len({(group.kind, group.id) for group in groups}) == len(groups)
 
 
-@settings(deadline=None)
+@unhurried
 @given(any_boxes())
 def test_nested_containers_are_in_the_pod_of_their_outer_one(boxes: list[Box]) -> None:
     for group in join(sample_of(*boxes)):
@@ -406,7 +408,7 @@ def test_nested_containers_are_in_the_pod_of_their_outer_one(boxes: list[Box]) -
         assert {member.outer for member in group.members} - {None} <= keys
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@unhurried_in_making
 @given(any_boxes().flatmap(lambda boxes: st.tuples(st.just(boxes), st.permutations(boxes))))
 def test_the_order_of_what_was_read_does_not_matter(orders: tuple[list[Box], list[Box]]) -> None:
     one, other = orders

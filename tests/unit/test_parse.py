@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from samples import unhurried
 
 from topcon.errors import ParseError
 from topcon.kernel.cgroup import KeyedLines, parse_blkio, parse_cpu_max, parse_cpu_stat, parse_io_stat
@@ -32,7 +33,6 @@ UINT64 = st.integers(0, 2**64 - 1)
 DEVICES = st.tuples(st.integers(0, 4095), st.integers(0, 2**20 - 1))
 CENTI = st.integers(0, 10000).map(lambda hundredths: hundredths / 100)
 # Machines that run tests are busy at times.
-unhurried = settings(deadline=None)
 
 PARSERS = (
     parse_flat_keyed,

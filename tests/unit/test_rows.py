@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import docker_key, node_of, pod_of, tree_of
+from samples import docker_key, node_of, pod_of, tree_of, unhurried_in_making
 
 from topcon.columns import ASCENDING, BY_NAME
 from topcon.filter import parse_filter
@@ -22,7 +22,6 @@ from topcon.rows import Row, ViewState, rows, worst
 if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 HOUR_AGO_NS, HALF_AN_HOUR_AGO_NS, MINUTE_AGO_NS = (START_WALL_NS - ago * SECOND_NS for ago in (3600, 1800, 60))
@@ -306,7 +305,7 @@ def trees(draw: st.DrawFn) -> Snapshot:
 VIEWS = st.builds(ViewState, sort=st.sampled_from(list(BY_NAME)), is_reversed=st.booleans(), has_stopped=st.booleans())
 
 
-@unhurried
+@unhurried_in_making
 @given(trees(), VIEWS, st.randoms(use_true_random=False))
 def test_the_order_does_not_depend_on_the_order_in_which_containers_were_found(
     snapshot: Snapshot, view: ViewState, random: Any
@@ -321,7 +320,7 @@ def test_the_order_does_not_depend_on_the_order_in_which_containers_were_found(
     assert [row.key for row in again] == [row.key for row in rows(snapshot, view)]
 
 
-@unhurried
+@unhurried_in_making
 @given(trees(), VIEWS)
 def test_each_container_has_one_row_and_each_row_a_key_of_its_own(snapshot: Snapshot, view: ViewState) -> None:
     shown = rows(snapshot, view)
@@ -332,7 +331,7 @@ def test_each_container_has_one_row_and_each_row_a_key_of_its_own(snapshot: Snap
     )
 
 
-@unhurried
+@unhurried_in_making
 @given(trees(), VIEWS)
 def test_tree_rows_order_has_each_row_right_below_its_parent_or_a_sibling(snapshot: Snapshot, view: ViewState) -> None:
     shown = rows(snapshot, view)
@@ -343,7 +342,7 @@ def test_tree_rows_order_has_each_row_right_below_its_parent_or_a_sibling(snapsh
             assert below.depth == above.depth + 1
 
 
-@unhurried
+@unhurried_in_making
 @given(trees(), VIEWS)
 def test_siblings_are_in_the_order_of_the_column_with_the_unknown_last(snapshot: Snapshot, view: ViewState) -> None:
     column = BY_NAME[view.sort]
@@ -362,7 +361,7 @@ def test_siblings_are_in_the_order_of_the_column_with_the_unknown_last(snapshot:
         assert values == sorted(known, reverse=is_descending) + [None] * (len(values) - len(known))
 
 
-@unhurried
+@unhurried_in_making
 @given(trees(), VIEWS)
 def test_folding_a_row_takes_away_what_is_below_it_and_nothing_else(snapshot: Snapshot, view: ViewState) -> None:
     shown = rows(snapshot, view)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import (
     COMPOSE,
@@ -28,6 +28,7 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
+    unhurried,
 )
 
 from topcon.model.sample import MemoryStat, Namespaces, NetnsKey, State
@@ -786,7 +787,7 @@ def counters(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None)
+@unhurried
 @given(counters(), counters(), COUNTS, COUNTS)
 def test_nothing_in_a_snapshot_is_negative(
     before: dict[str, Any], after: dict[str, Any], rx_before: int, rx_after: int

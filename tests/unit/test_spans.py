@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from samples import text_of, unhurried
 
 from topcon.text import cell_width, printable
 from topcon.ui.spans import (
@@ -22,17 +23,11 @@ from topcon.ui.spans import (
     width_of,
 )
 
-unhurried = settings(deadline=None)
-
 TEXTS = st.text(max_size=20).map(printable)
 SPANS = st.lists(st.builds(Span, TEXTS, st.sampled_from(Tone)), max_size=6)
 WIDTHS = st.integers(0, 60)
 SHARES = st.floats(0, 1)
 HISTORY_LENGTH = 60
-
-
-def text_of(spans: list[Span]) -> str:
-    return "".join(span.text for span in spans)
 
 
 # Lines

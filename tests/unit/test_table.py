@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, tree_of, unsafe
+from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unhurried_in_making, unsafe
 
 from topcon.columns import COLUMNS, Line
 from topcon.model.sample import Health, State
@@ -29,17 +29,11 @@ from topcon.ui.table import (
 
 if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, PodNode
-    from topcon.ui.spans import Spans
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LEAST, MOST = 16, 300
 """Columns of a screen: with fewer than the least even four cells cannot be drawn."""
 WIDE = layout(200)
-
-
-def text_of(spans: Spans) -> str:
-    return "".join(span.text for span in spans)
 
 
 def columns_at(width: int) -> list[str]:
@@ -79,7 +73,7 @@ def test_a_screen_has_at_least_the_columns_that_matter_most(width: int, expected
     assert expected <= set(columns_at(width))
 
 
-@unhurried
+@unhurried_in_making
 @given(st.integers(LEAST, MOST), st.integers(0, 100))
 def test_the_columns_never_take_more_than_the_screen(width: int, longest: int) -> None:
     assert taken(layout(width, longest)) <= width
@@ -91,7 +85,7 @@ def test_a_wider_screen_never_shows_fewer_columns() -> None:
     assert {width: columns for width, columns in lost.items() if columns} == {}
 
 
-@unhurried
+@unhurried_in_making
 @given(st.integers(LEAST, MOST))
 def test_columns_that_belong_together_come_and_go_together(width: int) -> None:
     shown = columns_at(width)
@@ -100,7 +94,7 @@ def test_columns_that_belong_together_come_and_go_together(width: int) -> None:
     assert ("read" in shown) == ("write" in shown)
 
 
-@unhurried
+@unhurried_in_making
 @given(st.integers(40, MOST), st.integers(0, 100))
 def test_names_get_no_more_than_they_want_and_no_less_than_they_need(width: int, longest: int) -> None:
     name = layout(width, longest).slots[0].width
@@ -123,7 +117,7 @@ def test_the_longest_name_counts_the_lines_of_the_tree() -> None:
 # Widths
 
 
-@unhurried
+@unhurried_in_making
 @given(
     st.sampled_from(list(HOSTILE_NAMES)),
     st.integers(LEAST + 4, MOST),

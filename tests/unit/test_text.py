@@ -6,10 +6,10 @@ import unicodedata
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from samples import HOSTILE_NAMES, unsafe
+from samples import HOSTILE_NAMES, unhurried, unsafe
 
 from topcon.text import (
     BYTES_WIDTH,
@@ -25,8 +25,6 @@ from topcon.text import (
     to_time_text,
     to_uptime_text,
 )
-
-unhurried = settings(deadline=None)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 """With lone surrogates, as bytes that are no UTF-8 are read."""

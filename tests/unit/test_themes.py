@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from samples import unhurried
 from textual.color import Color
 
 from topcon.config import DEFAULT_THEME
 from topcon.errors import UsageError
 from topcon.ui import themes
 from topcon.ui.themes import COLORS, TONES, load_theme, parse_theme, theme_names
-
-unhurried = settings(deadline=None)
 
 FILES = sorted((Path(__file__).parents[2] / "themes").glob("*.toml"))
 NAMES = [file.stem for file in FILES]
