@@ -1,138 +1,98 @@
 """Measure what watching a Docker host costs, with topcon and with its peers: ``make peers``, as root.
 
-Starts containers that sleep, on the daemon of DOCKER_HOST, runs each program in turn on a terminal for a while, and
-counts the CPU time of the program with its children, and of the daemon with its containerd and shims. The daemon's own
-cost without anybody watching is measured first, and taken off.
+Starts a Docker daemon of its own with containers that sleep, runs each program in turn on a terminal for a while, and
+counts the CPU time of the program with its children, and of the daemon with its containerd and shims. What the daemon
+costs without anybody watching is measured first, and taken off.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import shutil
-import socket
-import struct
-import subprocess
 import sys
-import termios
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-import docker
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from integration.conftest import running_dockerd  # noqa: E402  tests/ is not installed
+from terminal import on_terminal, read_for  # noqa: E402  the same
 
 SECONDS = 30
 WARM_UP_S = 8
-COUNT = int(os.environ.get("COUNT", "60"))
-IMAGE = os.environ.get("IMAGE", "topcon/busybox")
+COUNT = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-SIZE = (40, 140)
+DAEMONS = ("dockerd", "containerd")
+"""The beginnings of the names of what Docker runs; what it watches over runs under other names."""
 
 
-def stat_of(pid: int) -> tuple[str, int, float]:
-    """Return a process's name, its parent, and its CPU seconds with those of children that it has waited for."""
-    name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
-    fields = rest.split()
-    return name, int(fields[1]), sum(map(int, fields[11:15])) / TICKS_PER_S
+class Process(NamedTuple):
+    """A process, with the CPU seconds of children that it has waited for."""
+
+    name: str
+    parent: int
+    seconds: float
+    command: str
 
 
-def processes() -> dict[int, tuple[str, int, float]]:
+def processes() -> dict[int, Process]:
+    """Read all processes."""
     found = {}
-    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
         with suppress(OSError):
-            found[pid] = stat_of(pid)
+            name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+            fields = rest.split()
+            seconds = sum(map(int, fields[11:15])) / TICKS_PER_S
+            found[int(entry.name)] = Process(name, int(fields[1]), seconds, (entry / "cmdline").read_text())
     return found
 
 
-def family_seconds(pid: int) -> float:
-    """CPU seconds of a process and all that descend from it."""
-    all_processes = processes()
-    family = {pid}
-    for _ in all_processes:
-        grown = family | {child for child, (_, parent, _) in all_processes.items() if parent in family}
-        if grown == family:
-            break
+def seconds_used(folder: Path, watcher: int | None = None) -> tuple[float, float]:
+    """CPU seconds of a watching process with all that descend from it, and of the daemons that live in a folder."""
+    found = processes()
+    family: set[int] = set()
+    grown = {watcher} & found.keys()
+    while grown != family:
         family = grown
-    return sum(all_processes[member][2] for member in family if member in all_processes)
-
-
-def daemon_seconds(daemon: int) -> float:
-    """CPU seconds of the daemon, its containerd, and the shims."""
-    return sum(
-        seconds for pid, (name, _, seconds) in processes().items() if pid == daemon or name.startswith("containerd")
-    )
-
-
-def daemon_pid() -> int:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(os.environ["DOCKER_HOST"].removeprefix("unix://"))
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return struct.unpack("3i", credentials)[0]
-
-
-def watch(command: list[str], daemon: int) -> tuple[float, float]:
-    """Run a program on a terminal; return its CPU seconds and the daemon's over the time measured."""
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
-    environment = os.environ | {"TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env=environment
-    )
-    threading.Thread(target=drain, args=(controller,), daemon=True).start()
-    time.sleep(WARM_UP_S)
-    before = family_seconds(process.pid), daemon_seconds(daemon)
-    time.sleep(SECONDS)
-    after = family_seconds(process.pid), daemon_seconds(daemon)
-    if process.poll() is not None:
-        sys.exit(f"{command[0]} ended by itself")
-    process.terminate()
-    process.wait()
-    os.close(terminal)
-    return after[0] - before[0], after[1] - before[1]
-
-
-def drain(controller: int) -> None:
-    """Read what a program draws."""
-    with suppress(OSError):
-        while os.read(controller, 65536):
-            pass
+        grown = family | {pid for pid, process in found.items() if process.parent in family}
+    daemons = [each for each in found.values() if each.name.startswith(DAEMONS) and str(folder) in each.command]
+    return sum(found[pid].seconds for pid in family), sum(process.seconds for process in daemons)
 
 
 def main() -> None:
     """Measure all of them."""
-    api = docker.APIClient(base_url=os.environ["DOCKER_HOST"])
-    daemon = daemon_pid()
-    names = [f"peer-{index}" for index in range(COUNT)]
-    try:
-        for name in names:
-            api.start(api.create_container(IMAGE, ["sleep", "3600"], name=name))
-        time.sleep(5)
-        before = daemon_seconds(daemon)
-        time.sleep(SECONDS)
-        alone = daemon_seconds(daemon) - before
-        bin_folder = Path(sys.executable).parent
+    beside = Path(sys.executable).parent
+    with running_dockerd() as daemon:
         candidates = {
-            "topcon": [
-                str(bin_folder / "topcon"),
-                "--runtime",
-                f"docker={os.environ['DOCKER_HOST'].partition('//')[2]}",
-            ],
+            "topcon": [sys.executable, "-m", "topcon", "--runtime", f"docker={daemon.socket}"],
             "docker stats": ["docker", "stats"],
-            "glances": [str(bin_folder / "glances"), "--time", "1"],
+            "glances": [shutil.which("glances", path=f"{beside}:{os.environ['PATH']}") or "glances", "--time", "1"],
         }
+        for index in range(COUNT):
+            daemon.run(f"sleeper-{index}")
+        time.sleep(WARM_UP_S)
+        _, before = seconds_used(daemon.folder)
+        time.sleep(SECONDS)
+        alone = seconds_used(daemon.folder)[1] - before
         print(f"{COUNT} containers that sleep, {SECONDS} s, % of one core; the daemons alone: {alone / SECONDS:.1%}")
         for name, command in candidates.items():
             if not shutil.which(command[0]):
                 print(f"{name}: not installed")
                 continue
-            own, daemons = watch(command, daemon)
+            with on_terminal(command, DOCKER_HOST=f"unix://{daemon.socket}") as (process, controller):
+                read_for(controller, WARM_UP_S)
+                begun = seconds_used(daemon.folder, process.pid)
+                read_for(controller, SECONDS)
+                ended = seconds_used(daemon.folder, process.pid)
+                if process.poll() is not None:
+                    sys.exit(f"{name} ended by itself")
+            own, daemons = (end - begin for begin, end in zip(begun, ended, strict=True))
             print(f"{name}: {own / SECONDS:.1%} itself, {max(daemons - alone, 0) / SECONDS:.1%} in the daemons")
-    finally:
-        for name in names:
-            with suppress(docker.errors.NotFound):
-                api.remove_container(name, force=True)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,12 @@ Nothing is asserted here.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
-import pty
-import select
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fakes import FakeHost  # noqa: E402  tests/ is not installed
+from terminal import on_terminal  # noqa: E402  the same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +31,6 @@ PAIRS = 9
 TICKS = 20
 CONTAINERS = (100, 1000)
 PYTHON = sys.executable
-SIZE = (30, 120)
 
 
 @dataclass
@@ -64,28 +59,12 @@ def timed(command: list[str]) -> float:
 
 def first_frame() -> float:
     """How long it takes from the start of topcon to the titles of the tree, on a terminal of its own."""
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        [PYTHON, "-m", "topcon"],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-        env=os.environ | {"TERM": "xterm-256color"},
-    )
-    shown = b""
-    while b"NAME" not in shown or b"STATE" not in shown:
-        shown += os.read(controller, 65536)
-    took = time.perf_counter() - begun
-    process.terminate()
-    while process.poll() is None:
-        if select.select([controller], [], [], 0.05)[0]:
-            os.read(controller, 65536)
-    os.close(terminal)
-    os.close(controller)
-    return took
+    with on_terminal([PYTHON, "-m", "topcon"]) as (_, controller):
+        shown = b""
+        while b"NAME" not in shown or b"STATE" not in shown:
+            shown += os.read(controller, 65536)
+        return time.perf_counter() - begun
 
 
 def ticks(containers: int, change: Callable[[FakeHost, int], None]) -> list[tuple[float, float]]:

@@ -164,14 +164,9 @@ class Dockerd:
         self.api.import_image_from_data(layer.getvalue(), repository=repository, tag=tag)
 
 
-@pytest.fixture(scope="session")
-def dockerd() -> Iterator[Dockerd]:
-    """One daemon for all tests of the run."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to run a Docker daemon")
-    for program in ("dockerd", "ip", "busybox", "tmux"):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}")
+@contextmanager
+def running_dockerd() -> Iterator[Dockerd]:
+    """A daemon with an image, for the time of the block."""
     # Sockets have short paths, and containers' root file systems are no tmpfs.
     folder = Path(tempfile.mkdtemp(prefix="topcon-", dir="/var/tmp"))
     subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
@@ -186,6 +181,18 @@ def dockerd() -> Iterator[Dockerd]:
         daemon.close()
         subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    """One daemon for all tests of the run."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to run a Docker daemon")
+    for program in ("dockerd", "ip", "busybox", "tmux"):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    with running_dockerd() as daemon:
+        yield daemon
 
 
 @pytest.fixture
