@@ -436,6 +436,51 @@ async def test_every_key_in_the_footer_is_alive(make_app: Callable[..., TopconAp
     assert app.return_code == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "keys"),
+    [
+        ("S", "tab next  esc cancel  y yes"),
+        ("P", "tab next  esc cancel  y yes"),
+        ("s", "esc back  ↑ up  ↓ down  enter sort"),
+        ("question_mark", "esc back"),
+        ("enter", "esc back  F10 quit"),
+    ],
+)
+async def test_what_lies_over_the_tree_has_its_own_keys(
+    make_app: Callable[..., TopconApp], busy: BusyHost, key: str, keys: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        of_the_tree = text(app, "#keys")
+        await pilot.press(key)
+        await _settled(app, pilot)
+        assert text(app, "#keys").strip() == keys
+
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+        assert text(app, "#keys").strip() == keys
+
+        await pilot.press("escape")
+        await pilot.pause()
+        assert text(app, "#keys") == of_the_tree
+
+
+async def test_a_letter_that_is_typed_answers_nothing(make_app: Callable[..., TopconApp]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("K")
+        await _settled(app, pilot)
+        await pilot.press("shift+tab")
+        await pilot.pause()
+        assert "yes" not in text(app, "#keys")
+
+        await pilot.press("y")
+        await pilot.pause()
+        assert len(app.screen_stack) == 2
+
+
 async def test_a_hundred_snapshots_at_once_draw_the_newest(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:

@@ -165,7 +165,7 @@ class TopconApp(App[int]):
 
     def on_tree_table_cursor_moved(self) -> None:
         """Show the keys that work on the row."""
-        self._draw_keys()
+        self.refresh_bindings()
 
     def on_tree_table_resized(self) -> None:
         """Draw at the new size."""
@@ -195,16 +195,11 @@ class TopconApp(App[int]):
         main.query_one("#header", Lines).show(self._header(width))
         main.query_one(TreeTable).show(shown, self._view, snapshot.tick, self._empty(snapshot))
         main.query_one("#wrong", Lines).show([self._wrong(width)])
-        self._draw_keys()
+        self.refresh_bindings()
         for screen in self.screen_stack[1:]:
             show = getattr(screen, "show", None)
             if show is not None:
                 show(snapshot)
-
-    def _draw_keys(self) -> None:
-        main = self.screen_stack[0]
-        if self.screen is main:
-            main.query_one(Keys).show_keys(main)
 
     def _header(self, width: int) -> list[Spans]:
         if self._shown is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from topcon.actions import Request, Verb, describe, request_for
 from topcon.text import printable
+from topcon.ui.widgets.keys import Keys
 
 if TYPE_CHECKING:
     from textual import events
@@ -27,8 +29,9 @@ class ConfirmScreen(ModalScreen[Request | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,n", "dismiss(None)", "cancel"),
         ("y", "go", "yes"),
-        ("left,up", "app.focus_previous", "previous"),
-        ("right,down", "app.focus_next", "next"),
+        ("tab", "app.focus_next", "next"),
+        Binding("left,up", "app.focus_previous", "previous", show=False),
+        Binding("right,down", "app.focus_next", "next", show=False),
     ]
 
     def __init__(self, verb: Verb, container: ContainerNode, consequences: list[str]) -> None:
@@ -57,6 +60,7 @@ class ConfirmScreen(ModalScreen[Request | None]):
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(self._verb.capitalize(), id="go", compact=True)
+        yield Keys(id="keys")
 
     def _text(self, request: Request) -> str:
         lines = [describe(request, self._container), *self._consequences]

@@ -56,7 +56,6 @@ class DetailScreen(Screen[None]):
         self.query_one("#header", Lines).show(self._header(width))
         self.query_one(ScrollLines).show(self._lines)
         self.query_one("#wrong", Lines).show([self._wrong(width)])
-        self.query_one(Keys).show_keys(self)
 
     def on_mount(self) -> None:
         """Take the keys."""

@@ -8,7 +8,7 @@ from textual.screen import ModalScreen
 
 from topcon.columns import COLUMNS
 from topcon.ui.spans import Span, Spans, Tone
-from topcon.ui.widgets.keys import key_text
+from topcon.ui.widgets.keys import Keys, key_text
 from topcon.ui.widgets.lines import ScrollLines
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the help."""
         yield ScrollLines(id="help")
+        yield Keys(id="keys")
 
     def on_mount(self) -> None:
         """Take the keys."""

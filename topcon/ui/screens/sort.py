@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from topcon.columns import COLUMNS
 from topcon.ui.spans import Span, Spans, Tone
+from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class SortScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog", id="sort"):
             yield Static("Sort by", classes="title", markup=False)
             yield Lines(id="columns")
+        yield Keys(id="keys")
 
     def on_mount(self) -> None:
         """Draw the menu."""
@@ -57,7 +59,7 @@ class SortScreen(ModalScreen[str | None]):
                     Span(column.help, Tone.STRONG if is_current else Tone.PLAIN),
                 ]
             )
-        self.query_one(Lines).show(lines)
+        self.query_one("#columns", Lines).show(lines)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor, around the ends."""

@@ -55,10 +55,19 @@ def _spans(keys: list[tuple[str, str]]) -> Spans:
 
 
 class Keys(Lines):
-    """Shows the bindings of a screen that are in force, as far as they want to be shown."""
+    """Shows the bindings of its screen that are in force, as far as they want to be shown."""
 
-    def show_keys(self, screen: Screen[Any]) -> None:
-        """Show the keys that work now."""
+    def on_mount(self) -> None:
+        """Follow what the screen has focused; what else changes its bindings calls ``refresh_bindings``."""
+        self.screen.bindings_updated_signal.subscribe(self, self._show_keys)
+
+    def on_resize(self) -> None:
+        """Show as many as there is room for."""
+        self._show_keys(self.screen)
+
+    def _show_keys(self, screen: Screen[Any]) -> None:
+        if screen is not self.app.screen:
+            return
         keys: dict[str, str] = {}
         for active in screen.active_bindings.values():
             binding = active.binding
