@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeHost
+from textual import events
 
 from topcon.actions import Verb
 from topcon.ui.messages import SamplerFailed, SnapshotReady
@@ -464,6 +465,21 @@ async def test_what_lies_over_the_tree_has_its_own_keys(
         await pilot.press("escape")
         await pilot.pause()
         assert text(app, "#keys") == of_the_tree
+
+
+@pytest.mark.parametrize(("keys", "filtered", "sort"), [("/bus/s", "bus/s", "finding"), ("sn", "", "name")])
+async def test_letters_that_are_typed_ahead_go_where_they_were_meant(
+    make_app: Callable[..., TopconApp], keys: str, filtered: str, sort: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        # As they come in one packet of a slow line: none waits for what the one before it does.
+        for character in keys:
+            app.post_message(events.Key({"/": "slash"}.get(character, character), character))
+        await _settled(app, pilot)
+
+        assert (app._filter_text, app._view.sort, len(app.screen_stack)) == (filtered, sort, 1)
 
 
 async def test_a_letter_that_is_typed_answers_nothing(make_app: Callable[..., TopconApp]) -> None:

@@ -58,8 +58,9 @@ class TopconApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,o", "details", "details"),
-        Binding("slash,f4", "filter", "filter"),
-        Binding("s,f6", "sort_menu", "sort"),
+        # First in line, since letters follow these two: typed ahead, they would still go to the tree.
+        Binding("slash,f4", "filter", "filter", priority=True),
+        Binding("s,f6", "sort_menu", "sort", priority=True),
         Binding("less_than_sign", "sort_by(-1)", "sort by the column to the left", show=False),
         Binding("greater_than_sign", "sort_by(1)", "sort by the column to the right", show=False),
         Binding("r", "reverse", "reverse the order", show=False),
@@ -244,6 +245,8 @@ class TopconApp(App[int]):
         """Whether a key works now: what is not possible has no key."""
         if len(self.screen_stack) > 1 and action in OF_THE_TREE:
             return False
+        if action in {"filter", "sort_menu"}:
+            return not isinstance(self.focused, Input)
         if action == "act":
             return self._possible(Verb(str(parameters[0])))
         if action == "details":
@@ -279,7 +282,7 @@ class TopconApp(App[int]):
         field.value = self._filter_text
         field.add_class("-open")
         self.query_one(Keys).display = False
-        field.focus()
+        self.screen.set_focus(field)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Apply the filter that is being typed."""
