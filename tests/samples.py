@@ -12,7 +12,6 @@ from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
 from hypothesis import HealthCheck, settings
 
 from topcon.findings import assess
-from topcon.model.join import PodKind
 from topcon.model.sample import (
     CgroupEvents,
     CgroupPath,
@@ -31,6 +30,7 @@ from topcon.model.sample import (
     NetnsKey,
     NsInode,
     PidsStat,
+    PodKind,
     Pressure,
     PressureLine,
     PressureStat,

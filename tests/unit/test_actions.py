@@ -36,7 +36,7 @@ from topcon.kernel import netlink
 from topcon.kernel.files import Access
 from topcon.kernel.process import ProcFs
 from topcon.model.sample import ContainerId, NetnsKey, State
-from topcon.runtimes import Plugin
+from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes.watch import RuntimeWatch
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Daemon:
     open: int = 0
     meanwhile: Callable[[], object] = lambda: None
     """What happens while it works."""
+
+    abilities = EVERY_ABILITY
 
     def connect(self, socket: str) -> Daemon:
         if isinstance(self.refusal, SourceUnavailable):

@@ -18,7 +18,7 @@ from samples import HOSTILE_NAMES, info_of, unsafe
 from topcon import doctor
 from topcon.doctor import Check, Status, examine, to_json, to_text
 from topcon.errors import ParseError, SourceUnavailable, UsageError
-from topcon.runtimes import Plugin
+from topcon.runtimes import EVERY_ABILITY, Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -229,6 +229,8 @@ class Daemon:
 
 class Changer(Daemon):
     """A runtime that can be told to do something."""
+
+    abilities = EVERY_ABILITY
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name in {"started_ns", "start", "stop", "restart", "pause", "unpause", "kill"}:

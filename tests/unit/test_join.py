@@ -29,8 +29,17 @@ from samples import (
     unhurried_in_making,
 )
 
-from topcon.model.join import PodKind, join, network_owner, short_id
-from topcon.model.sample import CgroupEvents, CgroupPath, ContainerInfo, FoundContainer, NetnsKey, Source, State
+from topcon.model.join import join, network_owner, short_id
+from topcon.model.sample import (
+    CgroupEvents,
+    CgroupPath,
+    ContainerInfo,
+    FoundContainer,
+    NetnsKey,
+    PodKind,
+    Source,
+    State,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn

@@ -12,7 +12,16 @@ import pytest
 
 from topcon import runtimes
 from topcon.errors import UsageError
-from topcon.runtimes import Plugin, chosen, is_socket, load, plugin_names, sockets_there, supports_lifecycle
+from topcon.runtimes import (
+    EVERY_ABILITY,
+    Plugin,
+    chosen,
+    is_socket,
+    load,
+    plugin_names,
+    sockets_there,
+    supports_lifecycle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +195,8 @@ class Viewer:
 
 class Changer(Viewer):
     """A runtime that can be told to do something."""
+
+    abilities = EVERY_ABILITY
 
     def started_ns(self, container: ContainerId) -> int | None: ...
 

@@ -14,8 +14,7 @@ from samples import docker_key, node_of, pod_of, tree_of, unhurried_in_making
 
 from topcon.columns import ASCENDING, BY_NAME
 from topcon.filter import parse_filter
-from topcon.model.join import PodKind
-from topcon.model.sample import Health, State
+from topcon.model.sample import Health, PodKind, State
 from topcon.model.snapshot import Finding, Severity, Usage
 from topcon.rows import Row, ViewState, rows, worst
 

@@ -15,7 +15,7 @@ import pytest
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, Problem, RuntimeSample, Source, State
-from topcon.runtimes import Plugin
+from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes import watch as module
 from topcon.runtimes.watch import LATE_AFTER_S, POLL_S, RETRY_S, SEARCH_S, RuntimeWatch, RuntimeWatches
 
@@ -62,6 +62,8 @@ class Viewer:
 
 class Changer(Viewer):
     """A connection to one that can be told to do something."""
+
+    abilities = EVERY_ABILITY
 
     def started_ns(self, container: ContainerId) -> int | None:
         raise NotImplementedError(container)

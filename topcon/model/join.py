@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from topcon.model.sample import ContainerInfo, ContainerKey, Source, State
+from topcon.model.sample import ContainerInfo, ContainerKey, PodKind, Source, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 COMPOSE_PROJECT = "com.docker.compose.project"
 SILENT_AFTER_S = 2.0
 """A runtime that has not answered for so long is called silent."""
-
-
-class PodKind(StrEnum):
-    """Why containers are shown as one pod."""
-
-    COMPOSE = "compose"
-    NAMESPACE = "namespace"
-    SINGLE = "single"
 
 
 @dataclass(frozen=True, slots=True)

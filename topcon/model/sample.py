@@ -85,6 +85,30 @@ class Source(StrEnum):
     NAMESPACE = "namespace"
 
 
+class PodKind(StrEnum):
+    """Why containers are shown as one pod."""
+
+    KUBERNETES = "kubernetes"
+    PODMAN = "podman"
+    COMPOSE = "compose"
+    SWARM = "swarm"
+    NOMAD = "nomad"
+    ECS = "ecs"
+    NAMESPACE = "namespace"
+    """They share a network namespace."""
+    SINGLE = "single"
+
+
+class Role(StrEnum):
+    """What a container is for within its pod."""
+
+    WORKLOAD = "workload"
+    SANDBOX = "sandbox"
+    """Holds the pod's namespaces and does nothing else: a pause or infra container."""
+    INIT = "init"
+    EPHEMERAL = "ephemeral"
+
+
 @dataclass(frozen=True, slots=True)
 class CpuStat:
     """``cpu.stat`` (cgroup-v2, "CPU Interface Files"); microseconds and counts since the cgroup was made."""
@@ -260,6 +284,20 @@ class ProcessSample:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPod:
+    """A cgroup whose path says that it is a pod's."""
+
+    path: CgroupPath
+    kind: PodKind
+    id: str
+    """Kubernetes' uid, Podman's pod id, ECS' task id."""
+    qos: str | None = None
+    """Kubernetes' class: ``guaranteed``, ``burstable`` or ``besteffort``."""
+    outer: CgroupPath | None = None
+    """The container that it is nested in."""
+
+
+@dataclass(frozen=True, slots=True)
 class FoundContainer:
     """A cgroup whose path says that it is a container's."""
 
@@ -269,6 +307,10 @@ class FoundContainer:
     id: ContainerId
     outer: CgroupPath | None = None
     """The container that it is nested in."""
+    pod: FoundPod | None = None
+    """The pod whose cgroup it is in."""
+    is_candidate: bool = False
+    """Whether the path alone is too weak a sign: it is a container only if somebody confirms it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +321,32 @@ class Port:
     host_port: int | None
     container_port: int
     protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A directory or file of the host that a container sees."""
+
+    source: str
+    """The path on the host, or the name of a volume."""
+    target: str
+    """Where the container sees it."""
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PodInfo:
+    """What is said of the pod that a container is in. Foreign text: escape it before showing it."""
+
+    kind: PodKind
+    id: str
+    """Kubernetes' uid, Podman's pod id, or whatever tells the pod from others of its kind."""
+    name: str
+    namespace: str | None = None
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The pod's own, known to its sandbox alone; empty elsewhere."""
+    annotations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +380,9 @@ class ContainerInfo:
     """The container whose network namespace it was told to join."""
     host_namespaces: tuple[str, ...] = ()
     """The host's namespaces that it was told to use."""
+    role: Role = Role.WORKLOAD
+    pod: PodInfo | None = None
+    volumes: tuple[Volume, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +459,7 @@ class Sample:
     """None where no cgroup hierarchy is mounted."""
     cgroups: Mapping[CgroupPath, CgroupSample] = field(default_factory=dict)
     found: Mapping[CgroupPath, FoundContainer] = field(default_factory=dict)
+    pods: Mapping[CgroupPath, FoundPod] = field(default_factory=dict)
     processes: Mapping[CgroupPath, ProcessSample] = field(default_factory=dict)
     """The first process of each container."""
     networks: Mapping[NetnsKey, Mapping[str, InterfaceStat]] = field(default_factory=dict)

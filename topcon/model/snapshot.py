@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from topcon.model.join import Group, Member, PodKind, join, network_owner
+from topcon.model.join import Group, Member, join, network_owner
 from topcon.model.rates import increase, per_second, share
 from topcon.model.sample import NAMESPACE_KINDS
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         HostSample,
         InterfaceStat,
         NetnsKey,
+        PodKind,
         Pressure,
         PressureStat,
         ProcessSample,

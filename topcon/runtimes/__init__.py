@@ -6,6 +6,7 @@ foreign ones. Importing a plug-in's module must not import its client library: `
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -30,7 +31,7 @@ class Runtime(Protocol):
     def containers(self) -> tuple[ContainerInfo, ...]:
         """Return what the runtime knows now, stopped containers too.
 
-        Called about once a second; where nothing has changed it asks the runtime no more than that.
+        Called every ``Plugin.poll_s`` seconds.
 
         Raises:
             SourceUnavailable: the runtime does not answer, or refuses.
@@ -49,6 +50,9 @@ class Lifecycle(Protocol):
     Raises:
         ActionFailed: the runtime refused; its own words.
     """
+
+    abilities: frozenset[str]
+    """The names of those methods below that the runtime has a way to do; the others raise `ActionFailed`."""
 
     def started_ns(self, container: ContainerId) -> int | None:
         """Return when the runtime last started the container; None if it never did."""
@@ -79,8 +83,15 @@ class Lifecycle(Protocol):
         ...
 
 
+EVERY_ABILITY = frozenset(("start", "stop", "restart", "pause", "unpause", "kill"))
+
+
 def _nothing() -> None:
     pass
+
+
+def _nowhere() -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +100,18 @@ class Plugin:
 
     name: str
     sockets: tuple[str, ...]
-    """Where the runtime may listen; ``~`` and ``$VARIABLES`` are expanded, those that cannot be are passed over."""
+    """Where the runtime may listen, best first.
+
+    ``~``, ``$VARIABLES`` and ``*`` are expanded, those that cannot be are passed over.
+    """
     connect: Callable[[str], Runtime]
     """Connect to a socket; raises `SourceUnavailable`."""
     prepare: Callable[[], None] = _nothing
     """Import the client library, so that its time is not taken for the runtime's silence."""
+    configured: Callable[[], Sequence[str]] = _nowhere
+    """Further sockets, as configuration files of the runtime's own tools name them; they come first."""
+    poll_s: float = 0.75
+    """How often `Runtime.containers` is called; sooner when the kernel shows that containers have come or gone."""
 
 
 def plugin_names() -> list[str]:
@@ -118,14 +136,15 @@ def load(name: str) -> Plugin:
 def sockets_there(plugin: Plugin, host_root: str = "") -> list[str]:
     """Return those of a plug-in's sockets that exist below ``host_root``, each once however many names it has."""
     found: dict[str, str] = {}
-    for template in plugin.sockets:
+    for template in (*plugin.configured(), *plugin.sockets):
         # Path.expanduser() raises for a user without a home; this leaves the path as it is.
         path = os.path.expanduser(os.path.expandvars(template).removeprefix("unix://"))  # noqa: PTH111
         if not path.startswith("/"):
             continue
         path = host_root + path
-        if is_socket(path):
-            found.setdefault(os.path.realpath(path), path)
+        for each in sorted(glob.glob(path)) if "*" in path else [path]:  # noqa: PTH207  a whole path is the pattern
+            if is_socket(each):
+                found.setdefault(os.path.realpath(each), each)
     return list(found.values())
 
 

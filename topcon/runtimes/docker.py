@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
-from topcon.runtimes import Plugin
+from topcon.runtimes import EVERY_ABILITY, Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +48,7 @@ class Docker:
     """A connection to a Docker daemon."""
 
     name = NAME
+    abilities = EVERY_ABILITY
 
     def __init__(self, socket: str, clock: Callable[[], float] = time.time) -> None:
         """Connect to the daemon at ``socket``; ``clock`` gives seconds since 1970, as the daemon's does.
