@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topcon.model.join import SILENT_AFTER_S
-from topcon.model.sample import Health, Source, State
+from topcon.model.sample import SILENT_AFTER_S, Health, Source, State
 from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severity, Snapshot
 
 if TYPE_CHECKING:

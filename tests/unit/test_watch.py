@@ -7,17 +7,17 @@ import socket
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, Problem, RuntimeSample, Source, State
+from topcon.model.sample import SILENT_AFTER_S, ContainerId, ContainerInfo, Problem, RuntimeSample, Source, State
 from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes import watch as module
-from topcon.runtimes.watch import LATE_AFTER_S, POLL_S, RETRY_S, SEARCH_S, RuntimeWatch, RuntimeWatches
+from topcon.runtimes.watch import LATE_AFTER_S, LEAST_POLL_S, RETRY_S, SEARCH_S, RuntimeWatch, RuntimeWatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,7 +145,7 @@ def daemon() -> Daemon:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_S", 0.001)
+    monkeypatch.setattr(module, "LEAST_POLL_S", 0.001)
     monkeypatch.setattr(module, "RETRY_S", (0.001,))
 
 
@@ -218,11 +218,11 @@ def test_whether_it_can_change_containers_is_known_with_the_first_answer(
     watch: RuntimeWatch, daemon: Daemon, connection: type[Viewer], *, can_act: bool
 ) -> None:
     daemon.connection = connection
-    assert not watch.can_act
+    assert not watch.abilities
     watch.start()
     answered(daemon, watch, (info(WEB),))
 
-    assert watch.can_act is can_act
+    assert bool(watch.abilities) is can_act
 
 
 def test_a_watch_that_is_stopped_gives_its_connection_back(watch: RuntimeWatch, daemon: Daemon) -> None:
@@ -264,7 +264,7 @@ def test_a_failure_keeps_what_was_known(watch: RuntimeWatch, daemon: Daemon) -> 
     assert problem == Problem("fake", f"connection refused at {SOCKET}, names and states may be old")
     assert watch.infos == (info(WEB),)
     assert watch.knows(WEB)
-    assert watch.can_act
+    assert watch.abilities == EVERY_ABILITY
 
 
 def test_an_answer_in_another_form_is_a_failure_and_no_bug(watch: RuntimeWatch, daemon: Daemon) -> None:
@@ -406,6 +406,45 @@ def test_importing_a_client_library_is_no_silence_of_the_runtimes(daemon: Daemon
     end(watch, daemon)
 
 
+# What is known of its answers.
+
+
+def test_it_answers_from_the_first_answer_until_it_has_been_silent_for_two_seconds(
+    watch: RuntimeWatch, daemon: Daemon, clock: Clock
+) -> None:
+    watch.start()
+    until(lambda: daemon.asked == 1)
+    assert not watch.answers
+    daemon.says((info(WEB),))
+    until(lambda: daemon.asked == 2 and watch._unanswered_since is not None)
+    assert watch.answers
+    clock.now += SILENT_AFTER_S
+    assert watch.answers
+    clock.now += 0.1
+    assert not watch.answers
+
+
+def test_one_that_refuses_does_not_answer(watch: RuntimeWatch, daemon: Daemon) -> None:
+    watch.start()
+    daemon.says(())
+    until(lambda: watch.answers)
+    daemon.refusal = REFUSED
+    daemon.says(REFUSED)
+    until(lambda: not watch.answers)
+
+
+def test_a_runtime_that_is_only_polled_is_asked_again_when_containers_come_or_go(daemon: Daemon) -> None:
+    daemon.always = ()
+    watch = RuntimeWatch(replace(daemon.plugin, poll_s=3600.0), SOCKET)
+    watch.start()
+    until(lambda: daemon.asked == 1)
+    time.sleep(0.05)
+    assert daemon.asked == 1
+    watch.wake()
+    until(lambda: daemon.asked == 2)
+    end(watch, daemon)
+
+
 # Waiting.
 
 
@@ -424,7 +463,7 @@ class Waits(threading.Event):
 
 def waits_of(monkeypatch: pytest.MonkeyPatch, *answers: Answer | None) -> list[float]:
     """Follow a daemon that refuses a connection for each None, and return what is waited in between."""
-    monkeypatch.setattr(module, "POLL_S", POLL_S)
+    monkeypatch.setattr(module, "LEAST_POLL_S", LEAST_POLL_S)
     monkeypatch.setattr(module, "RETRY_S", RETRY_S)
     daemon = Daemon()
     watch = RuntimeWatch(daemon.plugin, SOCKET)
@@ -459,13 +498,13 @@ def test_connecting_is_tried_ever_less_often(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_answers_are_asked_for_at_an_even_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert waits_of(monkeypatch, (), (), (), REFUSED)[:3] == [POLL_S, POLL_S, POLL_S]
+    assert waits_of(monkeypatch, (), (), (), REFUSED)[:3] == [LEAST_POLL_S, LEAST_POLL_S, LEAST_POLL_S]
 
 
 def test_after_an_answer_the_first_attempt_comes_soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = waits_of(monkeypatch, None, None, None, (), REFUSED, None, (), REFUSED, None)
 
-    assert waits == [1.0, 2.0, 3.0, POLL_S, 1.0, 2.0, POLL_S, 1.0, 2.0]
+    assert waits == [1.0, 2.0, 3.0, LEAST_POLL_S, 1.0, 2.0, LEAST_POLL_S, 1.0, 2.0]
 
 
 # Actions.
@@ -703,7 +742,7 @@ def test_the_runtime_that_knows_a_container_is_found(installation: Installation,
     assert watches.of(WEB) is one
     assert watches.of(DB) is two
     assert watches.of(ContainerId("c" * 64)) is None
-    assert (one.can_act, two.can_act) == (True, False)
+    assert (one.abilities, two.abilities) == (EVERY_ABILITY, frozenset())
 
     # What it knew it may still be told to do, once it answers again.
     web.always = None

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from topcon.model.sample import ContainerId, FoundContainer, NetnsKey, ProcessSample, Sample
 
 COMPOSE_PROJECT = "com.docker.compose.project"
-SILENT_AFTER_S = 2.0
-"""A runtime that has not answered for so long is called silent."""
 
 
 @dataclass(frozen=True, slots=True)

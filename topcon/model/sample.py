@@ -33,6 +33,10 @@ Device = tuple[int, int]
 """A block device: major, minor."""
 
 
+SILENT_AFTER_S = 2.0
+"""A runtime that has not answered for so long is called silent."""
+
+
 class CgroupMode(StrEnum):
     """How the host mounts its cgroups, as ``/proc/self/mountinfo`` tells."""
 

@@ -110,8 +110,11 @@ class Plugin:
     """Import the client library, so that its time is not taken for the runtime's silence."""
     configured: Callable[[], Sequence[str]] = _nowhere
     """Further sockets, as configuration files of the runtime's own tools name them; they come first."""
-    poll_s: float = 0.75
-    """How often `Runtime.containers` is called; sooner when the kernel shows that containers have come or gone."""
+    poll_s: float = 0.0
+    """Seconds between calls of `Runtime.containers`; fewer when the kernel shows that containers have come or gone.
+
+    Never less than 0.75 s, which is for a runtime that has cheap events.
+    """
 
 
 def plugin_names() -> list[str]:

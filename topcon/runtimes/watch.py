@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import Problem, RuntimeSample
+from topcon.model.sample import SILENT_AFTER_S, Problem, RuntimeSample
 from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from topcon.model.sample import ContainerId, ContainerInfo
     from topcon.runtimes import Lifecycle, Plugin, Runtime
 
-POLL_S = 0.75
+LEAST_POLL_S = 0.75
+"""Calls are at least so far apart, however often containers come and go."""
 RETRY_S = (1.0, 2.0, 3.0)
 """Waits between attempts to connect; the last one stays."""
 LATE_AFTER_S = 1.0
@@ -36,7 +37,7 @@ class _State:
     ids: frozenset[ContainerId] = field(default_factory=frozenset)
     is_listed: bool = False
     failure: SourceUnavailable | ParseError | None = None
-    can_act: bool = False
+    abilities: frozenset[str] = frozenset()
 
 
 class RuntimeWatch:
@@ -52,6 +53,7 @@ class RuntimeWatch:
         self._bug: BaseException | None = None
         self._has_answered = False
         self._stopped = threading.Event()
+        self._woken = threading.Event()
         # A daemon thread: a call that hangs must not keep topcon from ending.
         self._thread = threading.Thread(target=self._run, name=f"topcon-{plugin.name}", daemon=True)
 
@@ -62,6 +64,11 @@ class RuntimeWatch:
     def stop(self) -> None:
         """Stop following, without waiting for an answer that may never come."""
         self._stopped.set()
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Ask again soon: the kernel shows that containers have come or gone."""
+        self._woken.set()
 
     @property
     def infos(self) -> tuple[ContainerInfo, ...]:
@@ -78,9 +85,14 @@ class RuntimeWatch:
         return container in self._state.ids
 
     @property
-    def can_act(self) -> bool:
-        """Whether the runtime can change its containers."""
-        return self._state.can_act
+    def abilities(self) -> frozenset[str]:
+        """What the runtime can do to its containers, in the words of `Lifecycle`."""
+        return self._state.abilities
+
+    @property
+    def answers(self) -> bool:
+        """Whether the last call was answered, and none has waited for an answer for long."""
+        return self._state.is_listed and self._state.failure is None and self._silent_s() <= SILENT_AFTER_S
 
     def lifecycle(self) -> tuple[Runtime, Lifecycle]:
         """Connect anew, for an action.
@@ -104,8 +116,7 @@ class RuntimeWatch:
         """Say how the runtime is doing now; an error of our own on its thread is raised here."""
         if self._bug is not None:
             raise self._bug
-        state, since = self._state, self._unanswered_since
-        silent_s = max(self._clock() - since, 0.0) if since is not None else 0.0
+        state, silent_s = self._state, self._silent_s()
         sample = RuntimeSample(
             name=self.plugin.name,
             socket=self.socket,
@@ -115,6 +126,10 @@ class RuntimeWatch:
             container_count=len(state.infos),
         )
         return sample, self._problem(state, silent_s)
+
+    def _silent_s(self) -> float:
+        since = self._unanswered_since
+        return max(self._clock() - since, 0.0) if since is not None else 0.0
 
     def _problem(self, state: _State, silent_s: float) -> Problem | None:
         old = ", names and states may be old" if state.is_listed else ""
@@ -149,16 +164,19 @@ class RuntimeWatch:
 
     def _follow(self, runtime: Runtime) -> None:
         """Follow a connection until it breaks or topcon ends."""
-        can_act = supports_lifecycle(runtime) is not None
+        lifecycle = supports_lifecycle(runtime)
+        abilities = lifecycle.abilities if lifecycle else frozenset()
         while not self._stopped.is_set():
             self._asking()
+            self._woken.clear()
             infos = runtime.containers()
             self._unanswered_since = None
             self._has_answered = True
             self._state = _State(
-                infos=infos, ids=frozenset(info.id for info in infos), is_listed=True, failure=None, can_act=can_act
+                infos=infos, ids=frozenset(info.id for info in infos), is_listed=True, abilities=abilities
             )
-            self._stopped.wait(POLL_S)
+            self._stopped.wait(LEAST_POLL_S)
+            self._woken.wait(max(self.plugin.poll_s - LEAST_POLL_S, 0.0))
 
     def _asking(self) -> None:
         """Begin a call: until one is answered, the runtime is silent since the first that was not."""
@@ -195,6 +213,11 @@ class RuntimeWatches:
         """Stop following all of them."""
         for watch in self._watches.values():
             watch.stop()
+
+    def wake(self) -> None:
+        """Let all of them ask again soon."""
+        for watch in self._watches.values():
+            watch.wake()
 
     def look(self) -> tuple[RuntimeWatch, ...]:
         """Return the watches, those of sockets that have appeared lately among them."""
