@@ -24,6 +24,9 @@ sys.path.insert(0, str(ROOT / "tests"))
 from fakes import FakeHost  # noqa: E402  tests/ is not installed
 from terminal import on_terminal  # noqa: E402  the same
 
+from topcon.model.sample import CgroupPath  # noqa: E402  the same
+from topcon.runtimes.paths import classify  # noqa: E402  the same
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,6 +34,19 @@ PAIRS = 9
 TICKS = 20
 CONTAINERS = (100, 1000)
 PYTHON = sys.executable
+POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0b3c5d7e_1234_4abc_8def_{0:012x}.slice"
+PATHS = (
+    "/system.slice/unit-{0}.service",
+    "/system.slice/system-getty.slice/getty@tty{0}.service",
+    "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-{0}.scope",
+    "/system.slice/docker-{0:064x}.scope",
+    "/docker/{0:064x}",
+    POD,
+    f"{POD}/cri-containerd-{{0:064x}}.scope",
+    "/machine.slice/libpod-{0:064x}.scope/container",
+    "/lxc.payload.web{0}/system.slice/cron.service",
+    "/name/of-{0}",
+)
 
 
 @dataclass
@@ -90,6 +106,25 @@ def ticks(containers: int, change: Callable[[FakeHost, int], None]) -> list[tupl
     return pairs
 
 
+def placings(count: int) -> list[tuple[float, float]]:
+    """Time the classifying of cgroup paths that it has not seen; beside it a ``stat`` each, as the walk makes."""
+    pairs = []
+    for round_ in range(PAIRS):
+        paths = [
+            CgroupPath(pattern.format(round_ * count + index))
+            for index in range(0, count, len(PATHS))
+            for pattern in PATHS
+        ]
+        begun = time.perf_counter()
+        for path in paths:
+            classify(path)
+        middle = time.perf_counter()
+        for _ in paths:
+            os.stat("/proc/self/mounts")  # noqa: PTH116  the plain way
+        pairs.append((middle - begun, time.perf_counter() - middle))
+    return pairs
+
+
 def nothing(host: FakeHost, round_: int) -> None:
     """Leave everything as it is."""
 
@@ -109,6 +144,13 @@ def figures() -> list[Figure]:
             [(first_frame(), timed([PYTHON, "-c", "import textual.app"])) for _ in range(PAIRS)],
         ),
     ]
+    result.append(
+        Figure(
+            "saying of 1,000 new cgroup paths what they are",
+            "one `stat` for each",
+            placings(1000),
+        )
+    )
     result += [
         Figure(
             f"a tick of {count} idle containers: read, derive, findings",
