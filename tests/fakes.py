@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from topcon.kernel.cgroup import CgroupFs
 from topcon.kernel.files import Access
 from topcon.kernel.host import HostReader
+from topcon.kernel.isolated import IsolatedScan
 from topcon.kernel.mount import read_hierarchies
 from topcon.kernel.process import ProcFs
+from topcon.runtimes.bundle import Bundles
 from topcon.runtimes.watch import RuntimeWatches
 from topcon.sampler import Clock, Sampler, Sources
 
@@ -242,11 +244,15 @@ class FakeHost:
         """A sampler of this host, with a clock that moves on a second a tick."""
         cgroup_access, process_access = Access(1000), Access()
         clock = FakeClock()
+        cgroups = CgroupFs(read_hierarchies(self.proc_root, self.cgroup_root), cgroup_access)
+        processes = ProcFs(self.proc_root, process_access)
         sources = Sources(
             host=HostReader(self.proc_root, str(self.root / "sys")),
-            cgroups=CgroupFs(read_hierarchies(self.proc_root, self.cgroup_root), cgroup_access),
-            processes=ProcFs(self.proc_root, process_access),
+            cgroups=cgroups,
+            processes=processes,
+            isolated=IsolatedScan(processes, cgroups.processes, clock_ns=clock.monotonic_ns),
             runtimes=runtimes or FakeRuntimes(),
+            bundles=Bundles(str(self.root), self.proc_root),
             cgroup_access=cgroup_access,
             process_access=process_access,
         )
@@ -285,6 +291,7 @@ class FakeRuntimes(RuntimeWatches):
     """Some runtimes, without sockets or threads."""
 
     watches: list[FakeWatch] = field(default_factory=list)
+    woken: int = 0
 
     def look(self) -> tuple[FakeWatch, ...]:  # type: ignore[override]
         return tuple(self.watches)
@@ -294,3 +301,6 @@ class FakeRuntimes(RuntimeWatches):
 
     def stop(self) -> None:
         pass
+
+    def wake(self) -> None:
+        self.woken += 1

@@ -1,7 +1,8 @@
 """Stop, start, restart, pause, kill: the only code that changes the host.
 
 An action names the container and the start time that the person saw, and is refused if it has been started again
-since. What was done is logged. With ``--read-only`` no `Actions` is made at all.
+since. Where its runtime does not answer, or has no way to do it, the kernel can stop, kill, pause and unpause; the way
+is chosen when the question is asked. What was done is logged. With ``--read-only`` no `Actions` is made at all.
 """
 
 from __future__ import annotations
@@ -15,24 +16,32 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from topcon.errors import ActionFailed
+from topcon.kernel import control
 from topcon.kernel.process import signal_name, signal_number
-from topcon.model.sample import State
+from topcon.model.sample import PodKind, Role, State
 from topcon.text import printable, to_time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from topcon.kernel.process import ProcFs
-    from topcon.model.sample import ContainerId, ContainerKey
+    from topcon.kernel.mount import Hierarchies
+    from topcon.kernel.process import ProcFs, SignalMasks
+    from topcon.model.sample import CgroupSample, ContainerId, ContainerKey, ProcessSample
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.runtimes import Lifecycle
-    from topcon.runtimes.watch import RuntimeWatches
+    from topcon.runtimes.watch import RuntimeWatch, RuntimeWatches
 
 DEFAULT_GRACE_S = 10.0
 """What runtimes wait for where neither the container nor the person says."""
 ANCESTORS = 8
 """How far up the SSH session is looked for: sudo hides it from its child, not from root."""
+CONFIRM_S = 2.0
+"""How long a runtime has to confirm that it holds a container for paused, or not, where the kernel says otherwise."""
+STOP_SIGNAL = "SIGTERM"
+_OF_LXC = ("SIGRTMIN+3", "SIGPWR", STOP_SIGNAL)
+STOP_SIGNALS = {"nspawn": ("SIGRTMIN+3", STOP_SIGNAL), "lxc": _OF_LXC, "incus": _OF_LXC}
+"""By runtime: what tells an init to shut its system down, systemd and others; the last is sent to those without."""
 
 
 class Verb(StrEnum):
@@ -58,7 +67,14 @@ class Verb(StrEnum):
         return self in {Verb.STOP, Verb.RESTART}
 
 
-_POSSIBLE = {
+class Way(StrEnum):
+    """Who does it."""
+
+    RUNTIME = "runtime"
+    KERNEL = "kernel"
+
+
+POSSIBLE = {
     State.RUNNING: (Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.KILL),
     State.PAUSED: (Verb.UNPAUSE, Verb.STOP, Verb.RESTART, Verb.KILL),
     State.RESTARTING: (Verb.STOP, Verb.RESTART, Verb.KILL),
@@ -67,6 +83,8 @@ _POSSIBLE = {
     State.EXITED: (Verb.START, Verb.RESTART),
     State.DEAD: (),
 }
+"""What makes sense in each state."""
+BY_KERNEL = frozenset({Verb.STOP, Verb.KILL, Verb.PAUSE, Verb.UNPAUSE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +96,15 @@ class Request:
     id: ContainerId
     name: str
     started_ns: int | None
-    """When the container that the person saw was started; None if it never was."""
+    """When the container that the person saw was started; None if it never was, or the runtime does not say."""
     was_live: bool
+    way: Way = Way.RUNTIME
+    process: ProcessSample | None = None
+    """Its first process, as the person saw it."""
+    cgroup: CgroupSample | None = None
+    """Its own cgroup; its path and inode are what the kernel's way goes by."""
+    stop_signals: tuple[str, ...] = (STOP_SIGNAL,)
+    """For the kernel's way: the first that is handled, or else the last."""
     grace_s: float = DEFAULT_GRACE_S
     signal: str = "SIGKILL"
     """For `Verb.KILL`."""
@@ -101,12 +126,19 @@ class Outcome:
         name = printable(self.request.name)
         if self.error is not None:
             return f"{self.request.verb} {name}: {printable(self.error)}"
+        way = ", through the kernel" if self.request.way is Way.KERNEL else ""
         logged = f", but {printable(self.warning)}" if self.warning else ""
-        return f"{self.request.verb.past} {name} in {self.took_s:.1f} s{logged}"
+        return f"{self.request.verb.past} {name} in {self.took_s:.1f} s{way}{logged}"
 
 
-def request_for(verb: Verb, container: ContainerNode, grace_s: float | None = None, signal: str = "SIGKILL") -> Request:
-    """Ask for something to be done to a container as it is seen now.
+def request_for(
+    verb: Verb,
+    container: ContainerNode,
+    grace_s: float | None = None,
+    signal: str = "SIGKILL",
+    way: Way = Way.RUNTIME,
+) -> Request:
+    """Ask for something to be done to a container as it is seen now, in the way that the person is told of.
 
     Raises:
         ValueError: there is no such signal.
@@ -119,22 +151,42 @@ def request_for(verb: Verb, container: ContainerNode, grace_s: float | None = No
         name=container.name,
         started_ns=container.info.started_ns,
         was_live=container.info.state.is_live,
+        way=way,
+        process=container.process,
+        cgroup=container.cgroup,
+        stop_signals=_stop_signals(container),
         grace_s=grace_s if grace_s is not None else DEFAULT_GRACE_S if own_grace_s is None else own_grace_s,
         signal=signal_name(signal),
     )
 
 
+def _stop_signals(container: ContainerNode) -> tuple[str, ...]:
+    own = container.info.stop_signal
+    if own is None:
+        return STOP_SIGNALS.get(container.info.runtime, (STOP_SIGNAL,))
+    try:
+        return (signal_name(own),)
+    except ValueError:
+        # Images can name what is no signal.
+        return (STOP_SIGNAL,)
+
+
+def _heeded(signals: tuple[str, ...], masks: SignalMasks | None) -> str:
+    """Of several signals, the first that a process handles, or else the last."""
+    handled = (name for name in signals[:-1] if masks is not None and masks.handles(signal_number(name)))
+    return next(handled, signals[-1])
+
+
 def describe(request: Request, container: ContainerNode) -> str:
     """Say what an action does, in a line."""
-    stop_signal = printable(container.info.stop_signal or "SIGTERM")
     match request.verb:
         case Verb.RESTART if not request.was_live:
             return "starts it"
         case Verb.STOP | Verb.RESTART:
-            then = ", then starts it" if request.verb is Verb.RESTART else ""
-            return f"sends {stop_signal}, after {request.grace_s:g} s SIGKILL{then}"
+            return _stop_by_kernel(request) if request.way is Way.KERNEL else _stop_by_runtime(request, container)
         case Verb.KILL:
-            return f"sends {request.signal} to its first process"
+            is_all = request.way is Way.KERNEL and request.signal == "SIGKILL"
+            return f"sends {request.signal} to {'all its processes' if is_all else 'its first process'}"
         case Verb.PAUSE:
             return "freezes all its processes where they are"
         case Verb.UNPAUSE:
@@ -143,6 +195,18 @@ def describe(request: Request, container: ContainerNode) -> str:
             return "starts it"
         case _:
             assert_never(request.verb)
+
+
+def _stop_by_runtime(request: Request, container: ContainerNode) -> str:
+    stop_signal = printable(container.info.stop_signal or STOP_SIGNAL)
+    then = ", then starts it" if request.verb is Verb.RESTART else ""
+    return f"sends {stop_signal}, after {request.grace_s:g} s SIGKILL{then}"
+
+
+def _stop_by_kernel(request: Request) -> str:
+    *others, last = request.stop_signals
+    names = f"{', '.join(others)} or {last}, whichever it handles," if others else last
+    return f"sends {names} to its first process; after {request.grace_s:g} s SIGKILL to all"
 
 
 class AuditLog:
@@ -165,6 +229,7 @@ class AuditLog:
             "user": _user(),
             "ssh_client": self._ssh_client,
             "action": request.verb,
+            "way": request.way,
             "container": request.key,
             "name": request.name,
             "result": result,
@@ -213,18 +278,86 @@ class Actions:
         processes: ProcFs,
         audit_log: AuditLog,
         clock: Callable[[], float] = time.monotonic,
+        hierarchies: Hierarchies | None = None,
     ) -> None:
-        """Act through ``runtimes`` and log in ``audit_log``; ``clock`` gives seconds."""
+        """Act through ``runtimes`` and log in ``audit_log``; ``clock`` gives seconds.
+
+        Without ``hierarchies``, where the cgroups are, the kernel is not asked to act.
+        """
         self._runtimes = runtimes
         self._processes = processes
         self._audit_log = audit_log
         self._clock = clock
+        self._hierarchies = hierarchies
         self._running: dict[ContainerKey, tuple[Request, float]] = {}
 
     def verbs(self, container: ContainerNode) -> tuple[Verb, ...]:
-        """Return what can be done to a container now; nothing while no runtime knows it."""
+        """Return what can be done to a container now, in one way or the other."""
         watch = self._runtimes.of(container.info.id)
-        return _POSSIBLE[container.info.state] if watch is not None and watch.can_act else ()
+        return tuple(verb for verb in POSSIBLE[container.info.state] if self._way(verb, container, watch) is not None)
+
+    def way(self, verb: Verb, container: ContainerNode) -> Way | None:
+        """Choose who would do it; None if nobody can.
+
+        Where the runtime says otherwise than the kernel whether the container is paused, it is heard again, which can
+        take some seconds: it may only be late.
+        """
+        watch = self._runtimes.of(container.info.id)
+        if watch is not None and watch.answers and _is_out_of_step(verb, container, watch):
+            self._hear_again(watch)
+        return self._way(verb, container, watch)
+
+    def _way(self, verb: Verb, container: ContainerNode, watch: RuntimeWatch | None) -> Way | None:
+        is_able = watch is not None and watch.answers and verb in watch.abilities
+        if is_able and watch is not None and not _is_out_of_step(verb, container, watch):
+            return Way.RUNTIME
+        if self._may(verb, container):
+            return Way.KERNEL
+        return Way.RUNTIME if is_able else None
+
+    def _hear_again(self, watch: RuntimeWatch) -> None:
+        before, until_s = watch.infos, self._clock() + CONFIRM_S
+        watch.wake()
+        while watch.infos is before and self._clock() < until_s:
+            time.sleep(0.02)
+
+    def _may(self, verb: Verb, container: ContainerNode) -> bool:
+        """Whether the kernel would do it for us."""
+        cgroup = self._cgroup(container.cgroup)
+        if verb not in BY_KERNEL or cgroup is None or container.process is None:
+            return False
+        if verb in {Verb.PAUSE, Verb.UNPAUSE}:
+            return control.may_freeze(cgroup)
+        may_signal = control.may_signal(self._processes.root, container.process)
+        if verb is Verb.KILL:
+            return may_signal or control.may_kill(cgroup)
+        return may_signal and (container.info.state is not State.PAUSED or control.may_freeze(cgroup))
+
+    def _cgroup(self, cgroup: CgroupSample | None) -> control.Cgroup | None:
+        if cgroup is None or self._hierarchies is None:
+            return None
+        return control.Cgroup(self._hierarchies, cgroup.path, cgroup.inode)
+
+    def obstacle(self, verb: Verb, container: ContainerNode) -> str:
+        """Say why something cannot be done to a container now."""
+        if verb not in POSSIBLE[container.info.state]:
+            return f"it is {container.info.state}"
+        why = self._why_not_runtime(verb, container)
+        could = verb in BY_KERNEL and container.process is not None and self._cgroup(container.cgroup) is not None
+        return f"{why}, and without one only root could" if could else why
+
+    def _why_not_runtime(self, verb: Verb, container: ContainerNode) -> str:
+        watch = self._runtimes.of(container.info.id)
+        name = container.info.runtime
+        if watch is None:
+            watches = [each for each in self._runtimes.look() if each.plugin.name == name]
+            is_silent = bool(watches) and not any(each.answers for each in watches)
+            return f"{name} does not answer" if is_silent else "no runtime that answers knows it"
+        if not watch.answers:
+            return f"{watch.plugin.name} does not answer"
+        if _is_out_of_step(verb, container, watch):
+            return f"{watch.plugin.name} holds it for {_said(container, watch)}"
+        return f"{watch.plugin.name} has no way to {verb} it"
 
     def running(self) -> list[tuple[Request, float]]:
         """Return the actions that have not ended, and how many seconds ago they began."""
@@ -261,41 +394,89 @@ class Actions:
         return None
 
     def _perform(self, request: Request) -> None:
+        if request.way is Way.KERNEL:
+            self._perform_by_kernel(request)
+        else:
+            self._perform_by_runtime(request)
+
+    def _perform_by_runtime(self, request: Request) -> None:
         watch = self._runtimes.of(request.id)
         if watch is None:
             message = "no runtime that answers knows it"
             raise ActionFailed(message)
-        if request.was_live and request.started_ns is None:
+        if request.was_live and request.started_ns is None and request.process is None:
             message = f"{watch.plugin.name} has not told yet when it was started: try again in a second"
             raise ActionFailed(message)
         runtime, lifecycle = watch.lifecycle()
         try:
-            if lifecycle.started_ns(request.id) != request.started_ns:
+            if not self._is_same(lifecycle, request):
                 message = "not done: it has been started again since you looked; look again"
                 raise ActionFailed(message)
             _do(lifecycle, request)
         finally:
             runtime.close()
 
-    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot) -> list[str]:
+    def _is_same(self, lifecycle: Lifecycle, request: Request) -> bool:
+        """Whether the container has not been started since; some runtimes do not say when, but the kernel does."""
+        if request.was_live and request.started_ns is None and request.process is not None:
+            return self._processes.is_running(request.process)
+        return lifecycle.started_ns(request.id) == request.started_ns
+
+    def _perform_by_kernel(self, request: Request) -> None:
+        cgroup = self._cgroup(request.cgroup)
+        if cgroup is None or request.process is None:
+            message = "it has no cgroup and process that the kernel could act on"
+            raise ActionFailed(message)
+        root, process = self._processes.root, request.process
+        match request.verb:
+            case Verb.STOP:
+                name = _heeded(request.stop_signals, self._processes.signal_masks(process.pid))
+                control.stop(root, process, cgroup, signal_number(name), request.grace_s)
+            case Verb.KILL if request.signal == "SIGKILL":
+                control.kill(cgroup)
+            case Verb.KILL:
+                control.send_signal(root, process, signal_number(request.signal))
+            case Verb.PAUSE:
+                control.freeze(cgroup)
+            case Verb.UNPAUSE:
+                control.thaw(cgroup)
+            case _:
+                message = f"the kernel cannot {request.verb} a container"
+                raise ActionFailed(message)
+
+    def consequences(
+        self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way = Way.RUNTIME
+    ) -> list[str]:
         """Say what an action would do beside what its name says, a line each.
 
         Reads the kernel, about a millisecond.
         """
         if verb is Verb.START:
             return []
+        lines: list[str | None] = [*self._lines_of_the_way(verb, container)] if way is Way.KERNEL else []
         if verb in {Verb.PAUSE, Verb.UNPAUSE}:
-            sharing = _sharing_line(container, snapshot, "goes on" if verb is Verb.PAUSE else "is not touched")
-            return [sharing] if sharing else []
-        lines = [
-            _sharing_line(container, snapshot, "loses it" if container.is_network_owner else "keeps it"),
+            lines.append(_sharing_line(container, snapshot, "goes on" if verb is Verb.PAUSE else "is not touched"))
+            return [line for line in lines if line]
+        lines += [
+            _network_line(container, snapshot),
             _nested_line(container, snapshot),
-            _restart_line(verb, container),
+            *_restart_lines(verb, container, snapshot, way),
             self._connections_line(container, snapshot),
         ]
         if verb.has_grace:
-            lines.append(self._signal_line(container))
+            lines.append(self._signal_line(container, way))
         return [line for line in lines if line]
+
+    def _lines_of_the_way(self, verb: Verb, container: ContainerNode) -> list[str]:
+        """Say why it goes through the kernel, and that the runtime is not told."""
+        lines = [f"{self._why_not_runtime(verb, container)}: {_THROUGH_KERNEL[verb]}"]
+        watch, runtime = self._runtimes.of(container.info.id), container.info.runtime
+        said = _said(container, watch) if watch is not None else None
+        if verb is Verb.PAUSE and said is not State.PAUSED and runtime != "none":
+            lines.append(f"{runtime} is not told: its own pause state stays `running`")
+        if verb is Verb.UNPAUSE and said is State.PAUSED:
+            lines.append(f"{runtime} is not told: its own pause state stays `paused`")
+        return lines
 
     def _connections_line(self, container: ContainerNode, snapshot: Snapshot) -> str | None:
         if container.process is None:
@@ -320,12 +501,16 @@ class Actions:
         except OSError:
             return None
 
-    def _signal_line(self, container: ContainerNode) -> str | None:
+    def _signal_line(self, container: ContainerNode, way: Way) -> str | None:
         masks = self._processes.signal_masks(container.process.pid) if container.process else None
         if masks is None or container.process is None:
             return None
         try:
-            name = signal_name(container.info.stop_signal or "SIGTERM")
+            name = signal_name(
+                _heeded(_stop_signals(container), masks)
+                if way is Way.KERNEL
+                else container.info.stop_signal or STOP_SIGNAL
+            )
         except ValueError:
             # Images can name what is no signal; what a runtime makes of it, it will say.
             return None
@@ -337,6 +522,26 @@ class Actions:
         if container.process.ns_pids[-1:] == (1,):
             return f"its first process does not handle {name}: expect SIGKILL"
         return None
+
+
+_THROUGH_KERNEL = {
+    Verb.STOP: "the signal goes to the process itself",
+    Verb.KILL: "the signal goes to the container itself",
+    Verb.PAUSE: "its cgroup is frozen",
+    Verb.UNPAUSE: "its cgroup is thawed",
+}
+
+
+def _said(container: ContainerNode, watch: RuntimeWatch) -> State | None:
+    """The state that the runtime itself has last told, whatever the kernel says."""
+    return next((info.state for info in watch.infos if info.id == container.info.id), None)
+
+
+def _is_out_of_step(verb: Verb, container: ContainerNode, watch: RuntimeWatch) -> bool:
+    """Whether the runtime would refuse, since it has not seen a pause, or its end, that the kernel shows."""
+    if verb is Verb.UNPAUSE:
+        return _said(container, watch) is State.RUNNING
+    return verb is Verb.PAUSE and _said(container, watch) is State.PAUSED
 
 
 def _do(lifecycle: Lifecycle, request: Request) -> None:
@@ -370,21 +575,76 @@ def _sharing_line(container: ContainerNode, snapshot: Snapshot, fate: str) -> st
     return f"shares its network with {', '.join(sorted(names))}, which {fate}"
 
 
+def _network_line(container: ContainerNode, snapshot: Snapshot) -> str | None:
+    """Say what becomes of those on its network when it ends."""
+    if container.info.role is not Role.SANDBOX:
+        return _sharing_line(container, snapshot, "loses it" if container.is_network_owner else "keeps it")
+    pod = next((pod for pod in snapshot.pods if any(each.key == container.key for each in pod.containers)), None)
+    is_apart = container.netns is not None and container.netns != snapshot.sample.host.netns
+    count = sum(
+        1
+        for other in (pod.containers if pod and is_apart else ())
+        if other.key != container.key and other.netns == container.netns
+    )
+    match count:
+        case 0:
+            return "ends the pod"
+        case 1:
+            return "ends the pod: its other container loses its network"
+        case _:
+            return f"ends the pod: its {count} containers lose their network"
+
+
 def _nested_line(container: ContainerNode, snapshot: Snapshot) -> str | None:
     names = [printable(other.name) for other in snapshot.containers.values() if other.outer == container.key]
     return f"ends the containers inside it: {', '.join(sorted(names))}" if names else None
 
 
-def _restart_line(verb: Verb, container: ContainerNode) -> str | None:
+def _restart_lines(verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
     if verb is Verb.RESTART:
-        return None
+        return []
+    lines = []
+    if _is_kubernetes(container, snapshot):
+        lines.append("kubelet will start it again")
+    elif way is Way.KERNEL:
+        lines += _unannounced_lines(container)
+    else:
+        lines += _policy_lines(container)
+    unit = container.info.labels.get("PODMAN_SYSTEMD_UNIT")
+    if unit:
+        lines.append(f"systemd's {printable(unit)} may start it again")
+    return lines
+
+
+def _is_kubernetes(container: ContainerNode, snapshot: Snapshot) -> bool:
     info = container.info
-    if "io.kubernetes.pod.name" in info.labels:
-        return "kubelet will start it again"
+    found = snapshot.sample.found.get(container.cgroup.path) if container.cgroup else None
+    kinds = {pod.kind for pod in (info.pod, found.pod if found else None) if pod}
+    return PodKind.KUBERNETES in kinds or "io.kubernetes.pod.name" in info.labels
+
+
+def _policy_lines(container: ContainerNode) -> list[str]:
+    info = container.info
     match info.restart_policy:
         case "always":
-            return f"{info.runtime} starts it again when the daemon restarts (restart policy always)"
+            return [f"{info.runtime} starts it again when the daemon restarts (restart policy always)"]
         case "unless-stopped" | "on-failure":
-            return f"stays stopped (restart policy {info.restart_policy})"
+            return [f"stays stopped (restart policy {info.restart_policy})"]
         case _:
-            return None
+            return []
+
+
+def _unannounced_lines(container: ContainerNode) -> list[str]:
+    """Say what the runtime makes of an end that it did not ask for."""
+    info = container.info
+    if info.runtime == "none":
+        return []
+    match info.restart_policy:
+        case "always" | "unless-stopped":
+            return [f"{info.runtime} takes it for a crash and starts it again (restart policy {info.restart_policy})"]
+        case "on-failure":
+            return [f"{info.runtime} starts it again unless it ends with 0 (restart policy on-failure)"]
+        case None:
+            return [f"{info.runtime} will see it as exited; its restart policy is not known"]
+        case _:
+            return [f"{info.runtime} will see it as exited"]

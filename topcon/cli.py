@@ -23,7 +23,7 @@ from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from topcon.actions import Actions, Request, Verb
+    from topcon.actions import Actions, Request, Verb, Way
     from topcon.config import Config, Setting
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.runtimes.watch import RuntimeWatches
@@ -34,7 +34,7 @@ EXIT_UNAVAILABLE = 69
 EXIT_INTERRUPTED = 130
 LONGEST_GRACE_S = 86400
 FIRST_ANSWER_S = 2.0
-"""How long a command waits for the runtimes to lend their names."""
+"""How long a command waits for the runtimes to lend their names, and how long it looks for names without them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -306,7 +306,7 @@ def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapsho
     import time
 
     runtimes = build_runtimes(config)
-    sampler = build_sampler(config, runtimes)
+    sampler = build_sampler(config, runtimes, naming_s=FIRST_ANSWER_S)
     try:
         runtimes.start()
         begun = time.monotonic()
@@ -321,6 +321,8 @@ def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapsho
 
 
 def _run_ps(options: dict[str, Any]) -> int:
+    from dataclasses import replace
+
     from topcon.columns import DEFAULT_SORT
     from topcon.filter import parse_filter
     from topcon.report import to_csv, to_json, to_text
@@ -329,7 +331,9 @@ def _run_ps(options: dict[str, Any]) -> int:
     form = options.pop("form")
     config = _config(options)
     with _sampled(config, config.interval) as (snapshot, _):
-        shown = rows(snapshot, ViewState(sort=config.sort or DEFAULT_SORT, filter=parse_filter(config.filter)))
+        view = ViewState(sort=config.sort or DEFAULT_SORT, filter=parse_filter(config.filter))
+        # What a person folds away, a program still wants to know.
+        shown = rows(snapshot, replace(view, collapsed=frozenset()) if form else view)
         write = {"json": to_json, "csv": to_csv, None: to_text}[form]
         text = write(snapshot, shown)
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
@@ -368,9 +372,10 @@ def _run_action(options: dict[str, Any]) -> int:
         containers = [_resolve(target, snapshot) for target in targets]
         for problem in snapshot.sample.problems:
             sys.stderr.write(f"topcon: {problem_text(problem)}\n")
-        for container in containers:
-            _check_possible(verb, container, actions)
-        requests = [request_for(verb, container, grace_s, signal_name) for container in containers]
+        requests = [
+            request_for(verb, container, grace_s, signal_name, _way(verb, container, actions))
+            for container in containers
+        ]
         if not is_sure:
             _ask(list(zip(requests, containers, strict=True)), snapshot, actions)
         return max(_perform(actions, request) for request in requests)
@@ -403,27 +408,34 @@ def _resolve(target: str, snapshot: Snapshot) -> ContainerNode:
     return found[0]
 
 
-def _check_possible(verb: Verb, container: ContainerNode, actions: Actions) -> None:
+def _way(verb: Verb, container: ContainerNode, actions: Actions) -> Way:
+    """Choose who does it.
+
+    Raises:
+        TopconError: nobody can.
+    """
     from topcon.text import printable
 
-    possible = actions.verbs(container)
-    if verb not in possible:
-        why = f"it is {container.info.state}" if possible else "no runtime that answers knows it"
-        message = f"cannot {verb} {printable(container.name)}: {why}"
+    way = actions.way(verb, container) if verb in actions.verbs(container) else None
+    if way is None:
+        message = f"cannot {verb} {printable(container.name)}: {actions.obstacle(verb, container)}"
         raise TopconError(message)
+    return way
 
 
 def _ask(asked: Sequence[tuple[Request, ContainerNode]], snapshot: Snapshot, actions: Actions) -> None:
     """Ask on the terminal, with the consequences; anything but yes is no."""
-    from topcon.actions import describe
+    from topcon.actions import Way, describe
     from topcon.text import printable
 
     if not sys.stdin.isatty():
         message = f"{asked[0][0].verb} asks first, and there is no terminal to ask at; --yes goes ahead"
         raise UsageError(message)
     for request, container in asked:
-        sys.stderr.write(f"{request.verb} {printable(request.name)} ({request.key})\n")
-        for line in [describe(request, container), *actions.consequences(request.verb, container, snapshot)]:
+        way = ", through the kernel" if request.way is Way.KERNEL else ""
+        sys.stderr.write(f"{request.verb} {printable(request.name)} ({request.key}{way})\n")
+        consequences = actions.consequences(request.verb, container, snapshot, request.way)
+        for line in [describe(request, container), *consequences]:
             sys.stderr.write(f"  {line}\n")
     sys.stderr.write("Go ahead? [y/N] ")
     sys.stderr.flush()

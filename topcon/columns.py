@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topcon.model.sample import Health, State
+from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, PodNode
 from topcon.text import (
     BYTES_WIDTH,
@@ -88,8 +88,9 @@ def state_text(line: Line) -> str:
     """Say in a word what it does: ``up``, ``healthy``, ``paused``, ``exited 137``; of a pod, how many are up."""
     node = line.node
     if isinstance(node, PodNode):
-        live = sum(container.info.state.is_live for container in node.containers)
-        return f"{live} up" if live == len(node.containers) else f"{live}/{len(node.containers)} up"
+        working = [container for container in node.containers if container.info.role is not Role.SANDBOX]
+        live = sum(container.info.state.is_live for container in working)
+        return f"{live} up" if live == len(working) else f"{live}/{len(working)} up"
     info = node.info
     match info.state:
         case State.RUNNING:
@@ -119,11 +120,23 @@ def _pressure(line: Line) -> float | None:
     return line.usage.pressure.worst_some if line.usage.pressure else None
 
 
-def _pod_name(line: Line) -> str:
-    return line.node.name.lower()
+def title_of(node: Node) -> str:
+    """Return what a row is called: foreign text, to be escaped."""
+    if isinstance(node, PodNode):
+        return node.title
+    role = node.info.role
+    if role is Role.SANDBOX:
+        return str(role)
+    return node.name if role is Role.WORKLOAD else f"{node.name} ({role})"
 
 
-NAME = Column("name", "NAME", "n", 0, 0, _pod_name, lambda line: printable(line.node.name), help="name", is_left=True)
+def _title_value(line: Line) -> str:
+    return title_of(line.node).lower()
+
+
+NAME = Column(
+    "name", "NAME", "n", 0, 0, _title_value, lambda line: printable(title_of(line.node)), help="name", is_left=True
+)
 FINDING = Column(
     "finding",
     "",

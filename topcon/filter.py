@@ -23,7 +23,7 @@ class Filter:
         """Whether the container is to be shown."""
         texts = (
             container.name.lower(),
-            pod.name.lower(),
+            pod.title.lower(),
             (container.info.image or "").lower(),
             container.info.id.lower(),
         )

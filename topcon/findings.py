@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from topcon.model.sample import SILENT_AFTER_S, Health, Source, State
+from topcon.model.sample import SILENT_AFTER_S, Health, Role, Source, State
 from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severity, Snapshot
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def shares_host(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     """Not isolated from the host."""
     del snapshot
     shared = [name for name in ("pid", "ipc", "mnt", "net") if name in container.shared_with_host]
-    if not shared:
+    # What nobody calls a container is not expected to be isolated.
+    if not shared or container.info.source is Source.NAMESPACE:
         return None
     return Finding(
         "shares-host",
@@ -190,7 +191,8 @@ def no_memory_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | N
     if pressure is None or pressure.some is None or pressure.some <= STALLED:
         return None
     memory = container.cgroup.memory if container.cgroup else None
-    if memory is None or memory.current is None or memory.max is not None:
+    is_workload = container.info.role is Role.WORKLOAD and container.info.source is not Source.NAMESPACE
+    if not is_workload or memory is None or memory.current is None or memory.max is not None:
         return None
     return Finding(
         "no-memory-limit",
@@ -203,10 +205,10 @@ def no_memory_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | N
 
 def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     """It runs, and the runtime that made it does not list it."""
-    if container.info.source is not Source.CGROUP or container.outer is not None:
+    if container.info.source is Source.API or container.outer is not None:
         return None
     # Any daemon of that name can be the one that made it.
-    runtimes = [runtime for runtime in snapshot.sample.runtimes if runtime.name == container.info.runtime]
+    runtimes = [runtime for runtime in snapshot.sample.runtimes if runtime.runs(container.info)]
     if not runtimes or not all(runtime.up and runtime.is_listed for runtime in runtimes):
         return None
     process = container.process
@@ -225,7 +227,7 @@ def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding 
 
 def _silent_runtimes(snapshot: Snapshot) -> list[Finding]:
     """Runtimes that do not answer while their containers run; one finding each."""
-    running = {container.info.runtime for container in snapshot.containers.values() if container.cgroup}
+    running = [container.info for container in snapshot.containers.values() if container.cgroup]
     return [
         Finding(
             "runtime-silent",
@@ -235,7 +237,7 @@ def _silent_runtimes(snapshot: Snapshot) -> list[Finding]:
             f"systemctl status {runtime.name}; its containers go on running",
         )
         for runtime in snapshot.sample.runtimes
-        if runtime.silent_s > SILENT_AFTER_S and runtime.name in running
+        if runtime.silent_s > SILENT_AFTER_S and any(runtime.runs(info) for info in running)
     ]
 
 

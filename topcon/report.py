@@ -11,12 +11,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from topcon.columns import COLUMNS, NAME
+from topcon.model.namespaces import residents_of, shared_with
 from topcon.model.sample import NAMESPACE_KINDS
 from topcon.text import cell_width, padded, printable, to_bytes_text, to_time_text, to_uptime_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from topcon.model.namespaces import Residents
     from topcon.model.sample import CgroupSample, Namespaces, Port, Problem
     from topcon.model.snapshot import (
         ContainerNode,
@@ -49,13 +51,15 @@ def to_object(snapshot: Snapshot, rows: Sequence[Row]) -> Json:
         ((pod, containers) for pod, containers in pods if containers),
         key=lambda item: min(shown[container.key] for container in item[1]),
     )
+    residents = residents_of(snapshot)
     return {
         "version": VERSION,
         "time": to_time_text(sample.wall_ns),
         "interval_s": snapshot.interval_s,
         "host": _host(snapshot),
         "pods": [
-            _pod(snapshot, pod, sorted(containers, key=lambda each: shown[each.key])) for pod, containers in ordered
+            _pod(snapshot, pod, sorted(containers, key=lambda each: shown[each.key]), residents)
+            for pod, containers in ordered
         ],
         "findings": [_finding(finding) for finding in snapshot.findings],
         "problems": [
@@ -82,20 +86,27 @@ def _host(snapshot: Snapshot) -> Json:
     }
 
 
-def _pod(snapshot: Snapshot, pod: PodNode, containers: Sequence[ContainerNode]) -> Json:
+def _pod(snapshot: Snapshot, pod: PodNode, containers: Sequence[ContainerNode], residents: Residents) -> Json:
     return {
         "key": pod.key,
         "kind": pod.kind,
         "name": pod.name,
-        "namespace": None,
-        "uid": None,
-        "qos": None,
-        "workload": None,
-        "containers": [_container(snapshot, container) for container in containers],
+        "namespace": pod.namespace,
+        "uid": pod.uid,
+        "qos": pod.qos,
+        "workload": {"kind": pod.workload.kind, "name": pod.workload.name} if pod.workload else None,
+        "outer": pod.outer,
+        "cgroup": pod.cgroup.path if pod.cgroup else None,
+        **_counters(pod.cgroup, pod.usage),
+        "network": _pod_network(pod),
+        "shared_volumes": [
+            {"source": source, "containers": list(keys)} for source, keys in sorted(pod.shared_volumes.items())
+        ],
+        "containers": [_container(snapshot, container, residents) for container in containers],
     }
 
 
-def _container(snapshot: Snapshot, container: ContainerNode) -> Json:
+def _container(snapshot: Snapshot, container: ContainerNode, residents: Residents) -> Json:
     info, cgroup, usage = container.info, container.cgroup, container.usage
     process = container.process
     return {
@@ -105,7 +116,7 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> Json:
         "image": info.image,
         "runtime": info.runtime,
         "source": info.source,
-        "role": "workload",
+        "role": info.role,
         "outer": container.outer,
         "state": info.state,
         "health": info.health,
@@ -117,12 +128,23 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> Json:
         "cgroup": cgroup.path if cgroup else None,
         "namespaces": _namespaces(process.namespaces) if process else None,
         "shared_with_host": list(container.shared_with_host),
+        "shared_with": {kind: list(keys) for kind, keys in shared_with(container, residents).items()},
         "labels": dict(info.labels),
         "ports": [_port(port) for port in info.ports],
+        "volumes": [
+            {"source": volume.source, "target": volume.target, "read_only": volume.is_read_only}
+            for volume in info.volumes
+        ],
+        **_counters(cgroup, usage),
+        "network": _network(snapshot, container),
+    }
+
+
+def _counters(cgroup: CgroupSample | None, usage: Usage) -> Json:
+    return {
         "cpu": _cpu(cgroup, usage),
         "memory": _memory(cgroup, usage),
         "io": _io(cgroup, usage),
-        "network": _network(snapshot, container),
         "pids": {"current": usage.pids, "limit": usage.pids_limit},
         "pressure": _pressure(usage.pressure),
     }
@@ -177,11 +199,19 @@ def _io(cgroup: CgroupSample | None, usage: Usage) -> Json:
 def _network(snapshot: Snapshot, container: ContainerNode) -> Json | None:
     if container.netns is None or container.netns == snapshot.sample.host.netns:
         return None
+    return _traffic(container.usage)
+
+
+def _pod_network(pod: PodNode) -> Json | None:
+    return None if pod.usage.rx_bytes is None else _traffic(pod.usage)
+
+
+def _traffic(usage: Usage) -> Json:
     return {
-        "received_bytes": container.usage.rx_bytes,
-        "transmitted_bytes": container.usage.tx_bytes,
-        "received_bytes_per_second": container.usage.rx_bytes_per_second,
-        "transmitted_bytes_per_second": container.usage.tx_bytes_per_second,
+        "received_bytes": usage.rx_bytes,
+        "transmitted_bytes": usage.tx_bytes,
+        "received_bytes_per_second": usage.rx_bytes_per_second,
+        "transmitted_bytes_per_second": usage.tx_bytes_per_second,
     }
 
 
@@ -206,7 +236,7 @@ def _finding(finding: Finding) -> Json:
 
 
 CSV_FIELDS = (
-    *("key", "id", "name", "image", "runtime", "source", "state", "health", "exit_code", "restarts", "started"),
+    *("key", "id", "name", "image", "runtime", "source", "role", "state", "health", "exit_code", "restarts", "started"),
     *("finished", "pid", "cgroup"),
     *("cpu.usage_seconds", "cpu.cores", "cpu.limit_cores", "cpu.throttled_share"),
     *("memory.current_bytes", "memory.working_set_bytes", "memory.limit_bytes", "memory.peak_bytes"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SORT, Line, Node
+from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SORT, Line, Node, title_of
 from topcon.filter import Filter
+from topcon.model.join import FOLDED
+from topcon.model.sample import PodKind
 from topcon.model.snapshot import ContainerNode, PodNode
 
 if TYPE_CHECKING:
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
 EVERYTHING = Filter()
 
 
+FOLDED_AT_FIRST = frozenset(f"pod:{PodKind.NAMESPACE}:{pod}" for pod in FOLDED)
+"""The rows of what would flood the tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class ViewState:
     """What the person chose to see."""
 
-    collapsed: frozenset[str] = frozenset()
+    collapsed: frozenset[str] = FOLDED_AT_FIRST
     """The keys of the rows that are folded."""
     sort: str = DEFAULT_SORT
     is_reversed: bool = False
@@ -56,36 +62,41 @@ class Row:
 
 def rows(snapshot: Snapshot, view: ViewState) -> list[Row]:
     """Build the rows: pods with their containers below them, a pod of one container as that container's row."""
-    severities = worst(snapshot)
-    lines: list[Line] = []
-    nested: dict[str, Inner] = {}
-    for pod in snapshot.pods:
-        shown = [container for container in pod.containers if _is_shown(pod, container, view)]
-        if shown:
-            inner = _by_outer(shown)
-            lines.append(_line(snapshot, _sole(pod, inner[None]) or pod, severities))
-            nested[lines[-1].node.key] = inner
-    tree = _Tree(snapshot, view, severities, [])
-    for line in _ordered(lines, view):
-        tree.add(line, nested[line.node.key])
+    tree = _Tree(snapshot, view, worst(snapshot), _children(snapshot, view), [])
+    tree.add_below(None, depth=0)
     return tree.rows
 
 
-Inner = Mapping[str | None, list[ContainerNode]]
-"""What is nested in each container of a pod; under None, what is in none that is shown."""
+Children = Mapping[str | None, list[Node]]
+"""What is right below each pod and container, by key; under None, what is at the top."""
 
 
-def _by_outer(shown: Iterable[ContainerNode]) -> Inner:
-    keys = {container.key for container in shown}
-    inner: dict[str | None, list[ContainerNode]] = {}
-    for container in shown:
-        inner.setdefault(container.outer if container.outer in keys else None, []).append(container)
-    return inner
+def _children(snapshot: Snapshot, view: ViewState) -> Children:
+    shown = [(pod, [each for each in pod.containers if _is_shown(pod, each, view)]) for pod in snapshot.pods]
+    keys = {container.key for _, containers in shown for container in containers}
+    children: dict[str | None, list[Node]] = {}
+    for pod, containers in shown:
+        own = {container.key for container in containers}
+        top: list[Node] = [container for container in containers if container.outer not in own]
+        if not top:
+            continue
+        children.setdefault(pod.outer if pod.outer in keys else None, []).append(_sole(pod, top) or pod)
+        children[pod.key] = top
+        for container in containers:
+            if container.outer in own:
+                children.setdefault(container.outer, []).append(container)
+    return children
 
 
-def _sole(pod: PodNode, top: list[ContainerNode]) -> ContainerNode | None:
+def _sole(pod: PodNode, top: list[Node]) -> Node | None:
     """Return the container whose row says all that its pod's would; None if the pod has a row."""
+    if pod.kind in _ALWAYS_PODS:
+        return None
     return top[0] if len(pod.containers) == 1 or (len(top) == 1 and top[0].name == pod.name) else None
+
+
+_ALWAYS_PODS = frozenset({PodKind.KUBERNETES, PodKind.PODMAN, PodKind.NOMAD, PodKind.ECS})
+"""Their names say more than that of a container in them."""
 
 
 def worst(snapshot: Snapshot) -> Mapping[str, Severity]:
@@ -111,7 +122,7 @@ def _line(snapshot: Snapshot, node: Node, severities: Mapping[str, Severity]) ->
 
 def _ordered(lines: Iterable[Line], view: ViewState) -> list[Line]:
     """Sort by the chosen column, then by name; what is unknown comes last either way."""
-    by_name = sorted(lines, key=lambda line: (not line.is_live, line.node.name.lower(), line.node.key))
+    by_name = sorted(lines, key=lambda line: (not line.is_live, title_of(line.node).lower(), line.node.key))
     column = BY_NAME[view.sort]
     is_descending = (view.sort not in ASCENDING) != view.is_reversed
     values = [(column.value(line), line) for line in by_name]
@@ -125,28 +136,18 @@ class _Tree:
     snapshot: Snapshot
     view: ViewState
     severities: Mapping[str, Severity]
+    children: Children
     rows: list[Row]
 
-    def add(self, line: Line, inner: Inner) -> None:
-        """Add a pod's row and those below it, or those of the container that stands for it."""
-        if isinstance(line.node, ContainerNode):
-            self._add(line, inner, depth=0, is_last=False)
-            return
-        key = f"pod:{line.node.key}"
-        is_expanded = key not in self.view.collapsed
-        self.rows.append(Row(key, 0, line, is_expandable=True, is_expanded=is_expanded))
-        if is_expanded:
-            self._add_all(inner[None], inner, depth=1)
-
-    def _add_all(self, nodes: list[ContainerNode], inner: Inner, depth: int) -> None:
+    def add_below(self, parent: str | None, depth: int) -> None:
+        """Add the rows of what is below a node, each with what is below it."""
+        nodes = self.children.get(parent, [])
         ordered = _ordered((_line(self.snapshot, node, self.severities) for node in nodes), self.view)
         for line in ordered:
-            self._add(line, inner, depth, is_last=line is ordered[-1])
-
-    def _add(self, line: Line, inner: Inner, depth: int, *, is_last: bool) -> None:
-        key = f"container:{line.node.key}"
-        nested = inner.get(line.node.key, [])
-        is_expanded = key not in self.view.collapsed
-        self.rows.append(Row(key, depth, line, bool(nested), is_expanded and bool(nested), is_last))
-        if is_expanded:
-            self._add_all(nested, inner, depth + 1)
+            kind = "pod" if isinstance(line.node, PodNode) else "container"
+            key = f"{kind}:{line.node.key}"
+            has_more = line.node.key in self.children
+            is_expanded = has_more and key not in self.view.collapsed
+            self.rows.append(Row(key, depth, line, has_more, is_expanded, depth > 0 and line is ordered[-1]))
+            if is_expanded:
+                self.add_below(line.node.key, depth + 1)

@@ -7,30 +7,34 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from topcon.errors import ParseError
 from topcon.findings import assess
 from topcon.model.sample import CgroupPath, Problem, Sample
 from topcon.model.snapshot import derive
 from topcon.runtimes.paths import Place, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, KeysView, Mapping
 
-    from topcon.errors import ParseError
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.files import Access
     from topcon.kernel.host import HostReader
+    from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.process import ProcFs
     from topcon.model.sample import (
         CgroupSample,
+        ContainerId,
         ContainerInfo,
         FoundContainer,
         HostSample,
         InterfaceStat,
+        Isolated,
         NetnsKey,
         ProcessSample,
         RuntimeSample,
     )
     from topcon.model.snapshot import Snapshot
+    from topcon.runtimes.bundle import Bundles
     from topcon.runtimes.watch import RuntimeWatches
 
 ROOT = CgroupPath("/")
@@ -51,7 +55,9 @@ class Sources:
     host: HostReader
     cgroups: CgroupFs
     processes: ProcFs
+    isolated: IsolatedScan
     runtimes: RuntimeWatches
+    bundles: Bundles
     cgroup_access: Access
     process_access: Access
 
@@ -82,6 +88,8 @@ class Sampler:
         self._boot_ns: int | None = None
         self._places: dict[CgroupPath, Place] = {}
         self._firsts: dict[CgroupPath, tuple[int, ProcessSample]] = {}
+        self._found: KeysView[CgroupPath] = {}.keys()
+        self._named: KeysView[ContainerId] = {}.keys()
         self._cgroups: Mapping[CgroupPath, CgroupSample] = {}
 
     def tick(self) -> Snapshot:
@@ -111,14 +119,19 @@ class Sampler:
         inodes = sources.cgroups.walk()
         places = self._places = {path: self._places.get(path) or classify(path) for path in inodes}
         found = {path: place.container for path, place in places.items() if place.container}
+        pods = {path: place.pod for path, place in places.items() if place.pod}
+        isolated, isolated_malformed = self._look_for_isolated(host)
+        counted = {ROOT, *found, *pods, *(each.cgroup for each in isolated if each.is_alone)}
         wanted = {
             path: inode
             for path, inode in inodes.items()
-            if path in found or path == ROOT or (self._has_system_cgroups and not places[path].is_inside)
+            if path in counted or (self._has_system_cgroups and not places[path].is_inside)
         }
         cgroups, malformed = sources.cgroups.read(wanted)
         processes = self._processes(found, inodes, cgroups)
-        runtimes, containers, runtime_problems = self._look_at_runtimes()
+        runtimes, infos, runtime_problems = self._look_at_runtimes(found)
+        self._name_without_runtimes(found, processes, infos)
+        self._named = infos.keys()
         self._cgroups = cgroups
         return Sample(
             wall_ns=wall_ns,
@@ -127,12 +140,26 @@ class Sampler:
             mode=sources.cgroups.hierarchies.mode,
             cgroups=cgroups,
             found=found,
+            pods=pods,
             processes=processes,
-            networks=self._networks(host, processes),
-            containers=containers,
+            isolated=isolated,
+            networks=self._networks(host, [*processes.values(), *(each.process for each in isolated)]),
+            containers=tuple(infos.values()),
             runtimes=runtimes,
-            problems=(*runtime_problems, *self._problems(malformed), *self._known_problems),
+            problems=(*runtime_problems, *self._problems(malformed, isolated_malformed), *self._known_problems),
         )
+
+    def _look_for_isolated(self, host: HostSample) -> tuple[tuple[Isolated, ...], ParseError | None]:
+        try:
+            return self._sources.isolated.look(host, self._is_of_container, self._boot_ns or 0), None
+        except ParseError as error:
+            return (), error
+
+    def _is_of_container(self, path: CgroupPath) -> bool:
+        place = self._places.get(path) or classify(path)
+        if place.container is not None and place.container.is_candidate:
+            return place.container.id in self._named
+        return place.is_inside or place.container is not None
 
     def _processes(
         self,
@@ -177,11 +204,11 @@ class Sampler:
         return None
 
     def _networks(
-        self, host: HostSample, processes: Mapping[CgroupPath, ProcessSample]
+        self, host: HostSample, processes: Iterable[ProcessSample]
     ) -> dict[NetnsKey, Mapping[str, InterfaceStat]]:
         """Read each network namespace once, the host's among them."""
         pids = {host.netns: 1} if host.netns is not None else {}
-        for process in processes.values():
+        for process in processes:
             if process.netns is not None:
                 pids.setdefault(process.netns, process.pid)
         return {
@@ -191,20 +218,39 @@ class Sampler:
         }
 
     def _look_at_runtimes(
-        self,
-    ) -> tuple[tuple[RuntimeSample, ...], tuple[ContainerInfo, ...], list[Problem]]:
+        self, found: Mapping[CgroupPath, FoundContainer]
+    ) -> tuple[tuple[RuntimeSample, ...], dict[ContainerId, ContainerInfo], list[Problem]]:
+        if found.keys() != self._found:
+            self._sources.runtimes.wake()
+            self._found = found.keys()
         samples, problems = [], []
-        infos: dict[str, ContainerInfo] = {}
+        infos: dict[ContainerId, ContainerInfo] = {}
         for watch in self._sources.runtimes.look():
             sample, problem = watch.look()
             samples.append(sample)
             if problem:
                 problems.append(problem)
+            # Two runtimes can see one container; the first that does names it.
             for info in watch.infos:
                 infos.setdefault(info.id, info)
-        return tuple(samples), tuple(infos.values()), problems
+        return tuple(samples), infos, problems
 
-    def _problems(self, malformed: ParseError | None) -> list[Problem]:
+    def _name_without_runtimes(
+        self,
+        found: Mapping[CgroupPath, FoundContainer],
+        processes: Mapping[CgroupPath, ProcessSample],
+        infos: dict[ContainerId, ContainerInfo],
+    ) -> None:
+        """Add what files and processes tell of the containers that no runtime has named."""
+        nameless = {
+            path: (container, processes[path])
+            for path, container in found.items()
+            if container.id not in infos and path in processes
+        }
+        for info in self._sources.bundles.infos(nameless):
+            infos.setdefault(info.id, info)
+
+    def _problems(self, malformed: ParseError | None, isolated_malformed: ParseError | None) -> list[Problem]:
         hierarchies = self._sources.cgroups.hierarchies
         problems = []
         if hierarchies.mode is None:
@@ -223,8 +269,13 @@ class Sampler:
                     "run topcon on the host, or its container with --pid host --cgroupns host",
                 )
             )
-        if malformed:
-            problems.append(Problem("cgroup", str(malformed)))
+        for source, error in (
+            ("cgroup", malformed),
+            ("processes", isolated_malformed),
+            ("bundles", self._sources.bundles.malformed),
+        ):
+            if error:
+                problems.append(Problem(source, str(error)))
         for source, access, lost in (
             ("cgroup", self._sources.cgroup_access, "its numbers are missing"),
             ("processes", self._sources.process_access, "namespaces of other users' containers are not shown"),

@@ -24,8 +24,10 @@ def build_runtimes(config: Config) -> RuntimeWatches:
     return RuntimeWatches(chosen(config.runtime) if config.runtime else None, config.host_root)
 
 
-def build_sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False) -> Sampler:
-    """Put the readers of a host together.
+def build_sampler(
+    config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False, naming_s: float | None = None
+) -> Sampler:
+    """Put the readers of a host together; ``naming_s`` is how long a tick may look for names without a runtime.
 
     Raises:
         HostUnreadable: there is no ``/proc`` to read.
@@ -33,17 +35,23 @@ def build_sampler(config: Config, runtimes: RuntimeWatches, *, has_system_cgroup
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.files import Access, raise_descriptor_limit
     from topcon.kernel.host import HostReader
+    from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.mount import read_hierarchies
     from topcon.kernel.process import ProcFs
+    from topcon.runtimes.bundle import BUDGET_S, Bundles
     from topcon.sampler import Sampler, Sources
 
     proc_root, sys_root, cgroup_root = config.roots
     cgroup_access, process_access = Access(raise_descriptor_limit()), Access()
+    cgroups = CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access)
+    processes = ProcFs(proc_root, process_access)
     sources = Sources(
         host=HostReader(proc_root, sys_root, f"{config.host_root}/etc/hostname" if config.host_root else None),
-        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access),
-        processes=ProcFs(proc_root, process_access),
+        cgroups=cgroups,
+        processes=processes,
+        isolated=IsolatedScan(processes, cgroups.processes),
         runtimes=runtimes,
+        bundles=Bundles(config.host_root, proc_root, budget_s=BUDGET_S if naming_s is None else naming_s),
         cgroup_access=cgroup_access,
         process_access=process_access,
     )
@@ -57,11 +65,14 @@ def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
     from topcon.actions import Actions, AuditLog, ssh_client
     from topcon.config import default_audit_log
     from topcon.kernel.files import Access
+    from topcon.kernel.mount import read_hierarchies
     from topcon.kernel.process import ProcFs
 
     # Whose session this is stands in our own /proc, whatever host is shown.
     log = AuditLog(config.audit_log or default_audit_log(), ssh_client(ProcFs("/proc", Access())))
-    return Actions(runtimes, ProcFs(config.roots[0], Access()), log)
+    proc_root, _, cgroup_root = config.roots
+    hierarchies = read_hierarchies(proc_root, cgroup_root)
+    return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies)
 
 
 def build_endpoint(address: tuple[str, int], sampler: Sampler) -> Endpoint:

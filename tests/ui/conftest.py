@@ -9,7 +9,7 @@ import pytest
 from fakes import HOST_NAMESPACES, START_WALL_NS, FakeHost, FakeRuntimes, FakeWatch
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from topcon.actions import Outcome, Verb
+from topcon.actions import Outcome, Verb, Way
 from topcon.model.sample import ContainerInfo, Health, RuntimeSample, Source, State
 from topcon.ui.app import TopconApp
 from topcon.ui.themes import load_theme
@@ -87,6 +87,7 @@ class NotingActions:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.error: str | None = None
+        self.possible_way = Way.RUNTIME
         self.is_closed = False
 
     def verbs(self, container: ContainerNode) -> tuple[Verb, ...]:
@@ -96,7 +97,11 @@ class NotingActions:
             return (Verb.UNPAUSE, Verb.STOP, Verb.KILL)
         return (Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.KILL)
 
-    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot) -> list[str]:
+    def way(self, verb: Verb, container: ContainerNode) -> Way | None:
+        return self.possible_way if verb in self.verbs(container) else None
+
+    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
+        assert way is self.possible_way
         del snapshot
         return [f"{verb} has a consequence for {container.name}"]
 

@@ -16,6 +16,7 @@ from samples import (
     HOST_NETNS,
     HOSTILE_NAMES,
     Box,
+    cgroup_of,
     container_id,
     docker_key,
     info_of,
@@ -23,21 +24,39 @@ from samples import (
     node_of,
     number_of,
     on_network,
+    path_of,
+    process_of,
     running,
     sample_of,
     snapshot_after,
     stopped,
+    unhurried,
     unsafe,
 )
 
-from topcon.actions import DEFAULT_GRACE_S, Actions, AuditLog, Outcome, Verb, describe, request_for, ssh_client
+from topcon.actions import (
+    BY_KERNEL,
+    DEFAULT_GRACE_S,
+    POSSIBLE,
+    Actions,
+    AuditLog,
+    Outcome,
+    Verb,
+    Way,
+    describe,
+    request_for,
+    ssh_client,
+)
 from topcon.errors import ActionFailed, SourceUnavailable
-from topcon.kernel import netlink
+from topcon.kernel import control, netlink
+from topcon.kernel.control import Cgroup
 from topcon.kernel.files import Access
+from topcon.kernel.mount import Hierarchies
 from topcon.kernel.process import ProcFs
-from topcon.model.sample import ContainerId, NetnsKey, State
+from topcon.model.sample import CgroupPath, ContainerId, FoundPod, NetnsKey, PodInfo, PodKind, Role, State
 from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes.watch import RuntimeWatch
+from topcon.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,15 +148,61 @@ class Watches:
     """The runtimes, of which at most one knows the container."""
 
     connect: Callable[[str], Runtime]
-    can_act: bool = True
+    abilities: frozenset[str] = EVERY_ABILITY
     knows: bool = True
+    answers: bool = True
+    said: State = State.RUNNING
+    said_next: State | None = None
+    """What it says of the container when it is asked again."""
 
     def of(self, container: ContainerId) -> RuntimeWatch | None:
-        if not self.knows or container != container_id("web"):
-            return None
-        watch = RuntimeWatch(Plugin("docker", (), self.connect), "/run/docker.sock")
-        watch._state = replace(watch._state, can_act=self.can_act)
+        return self._watch() if self.knows and container == container_id("web") else None
+
+    def look(self) -> tuple[RuntimeWatch, ...]:
+        return (self._watch(),)
+
+    def _watch(self) -> RuntimeWatch:
+        watch = Watch(Plugin("docker", (), self.connect), "/run/docker.sock")
+        failure = None if self.answers else SourceUnavailable("no answer at /run/docker.sock")
+        watch.says(self.said, abilities=self.abilities, is_listed=True, failure=failure)
+        watch.said_next = self.said_next
         return watch
+
+
+class Watch(RuntimeWatch):
+    """A watch without a thread."""
+
+    said_next: State | None = None
+
+    def says(self, state: State, **others: Any) -> None:
+        self._state = replace(self._state, infos=(info_of("web", state=state),), **others)
+
+    def wake(self) -> None:
+        if self.said_next is not None:
+            self.says(self.said_next)
+
+
+@dataclass
+class Kernel:
+    """A kernel that notes what it is told."""
+
+    may: bool = True
+    refusal: ActionFailed | None = None
+    told: list[tuple[object, ...]] = field(default_factory=list)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("may_signal", "may_kill", "may_freeze"):
+            monkeypatch.setattr(control, name, lambda *_: self.may)
+        for name in ("stop", "send_signal", "kill", "freeze", "thaw"):
+            monkeypatch.setattr(control, name, self._noting(name))
+
+    def _noting(self, name: str) -> Callable[..., None]:
+        def note(*what: object) -> None:
+            if self.refusal is not None:
+                raise self.refusal
+            self.told.append((name, *what))
+
+        return note
 
 
 class Clock:
@@ -156,6 +221,7 @@ class Desk:
     """All that an action needs, and what it leaves behind."""
 
     daemon: Daemon
+    kernel: Kernel
     watches: Watches
     host: FakeHost
     log: Path
@@ -164,17 +230,22 @@ class Desk:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
-    def consequences(self, verb: Verb, snapshot: Snapshot, name: str = "web") -> list[str]:
-        return self.actions.consequences(verb, snapshot.containers[docker_key(name)], snapshot)
+    def consequences(self, verb: Verb, snapshot: Snapshot, way: Way = Way.RUNTIME) -> list[str]:
+        return self.actions.consequences(verb, snapshot.containers[docker_key("web")], snapshot, way)
+
+
+HIERARCHIES = Hierarchies("/sys/fs/cgroup", {}, is_partial=False)
 
 
 @pytest.fixture
-def desk(host: FakeHost, tmp_path: Path) -> Desk:
+def desk(host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    kernel = Kernel()
+    kernel.install(monkeypatch)
     daemon, log = Daemon(), tmp_path / "state" / "topcon" / "audit.jsonl"
     watches = Watches(daemon.connect)  # type: ignore[arg-type]
     audit = AuditLog(log, "192.0.2.1", lambda: START_WALL_NS)
-    actions = Actions(watches, ProcFs(host.proc_root, Access()), audit, Clock())  # type: ignore[arg-type]
-    return Desk(daemon, watches, host, log, actions)
+    actions = Actions(watches, ProcFs(host.proc_root, Access()), audit, Clock(), HIERARCHIES)  # type: ignore[arg-type]
+    return Desk(daemon, kernel, watches, host, log, actions)
 
 
 def web(**options: Any) -> ContainerNode:
@@ -184,6 +255,12 @@ def web(**options: Any) -> ContainerNode:
 
 def seen(verb: Verb = Verb.STOP) -> Request:
     return request_for(verb, web())
+
+
+def live(**options: Any) -> ContainerNode:
+    """Return the container with its cgroup and its first process."""
+    cgroup = cgroup_of(path_of("web"))
+    return replace(web(**options), cgroup=cgroup, process=process_of("web", pid=number_of("web")))
 
 
 # What is asked for.
@@ -265,11 +342,133 @@ def test_what_can_be_done_follows_from_the_state(desk: Desk, state: State, expec
     assert set(desk.actions.verbs(node_of("web", state=state))) == expected
 
 
-@pytest.mark.parametrize("lack", ["knows", "can_act"])
-def test_nothing_can_be_done_where_no_runtime_would_do_it(desk: Desk, lack: str) -> None:
-    setattr(desk.watches, lack, False)
+@pytest.mark.parametrize(("lack", "value"), [("knows", False), ("answers", False), ("abilities", frozenset())])
+def test_nothing_can_be_done_where_no_runtime_would_do_it(desk: Desk, lack: str, value: object) -> None:
+    setattr(desk.watches, lack, value)
 
     assert desk.actions.verbs(web()) == ()
+
+
+def test_a_runtime_does_what_it_has_a_way_to_do(desk: Desk) -> None:
+    desk.watches.abilities = frozenset({"stop", "kill"})
+
+    assert desk.actions.verbs(web()) == (Verb.STOP, Verb.KILL)
+
+
+# In which way.
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED])
+def test_the_runtime_is_asked_where_it_would_do_it(desk: Desk, state: State) -> None:
+    desk.watches.said = state
+
+    assert {desk.actions.way(verb, live(state=state)) for verb in POSSIBLE[state]} == {Way.RUNTIME}
+
+
+@pytest.mark.parametrize(("lack", "value"), [("knows", False), ("answers", False), ("abilities", frozenset())])
+@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED])
+def test_the_kernel_does_what_it_can_where_no_runtime_would(desk: Desk, lack: str, value: object, state: State) -> None:
+    setattr(desk.watches, lack, value)
+    container = live(state=state)
+    possible = tuple(verb for verb in POSSIBLE[state] if verb is not Verb.RESTART)
+
+    assert desk.actions.verbs(container) == possible
+    assert {desk.actions.way(verb, container) for verb in possible} == {Way.KERNEL}
+    assert desk.actions.way(Verb.RESTART, container) is None
+    assert desk.actions.way(Verb.START, container) is None
+
+
+def test_the_kernel_does_only_what_the_runtime_has_no_way_to_do(desk: Desk) -> None:
+    desk.watches.abilities = frozenset({"stop"})
+
+    assert desk.actions.way(Verb.STOP, live()) is Way.RUNTIME
+    assert desk.actions.way(Verb.PAUSE, live()) is Way.KERNEL
+
+
+@pytest.mark.parametrize("lack", ["right", "process", "cgroup", "hierarchies"])
+def test_the_kernel_does_nothing_for_us_without(desk: Desk, lack: str) -> None:
+    desk.watches.answers = False
+    container = live()
+    if lack == "right":
+        desk.kernel.may = False
+    elif lack == "hierarchies":
+        desk.actions._hierarchies = None
+    else:
+        container = replace(container, **{lack: None})
+
+    assert desk.actions.verbs(container) == ()
+    assert {desk.actions.way(verb, container) for verb in ALL} == {None}
+
+
+@pytest.mark.parametrize(
+    ("switch", "verb", "state", "is_possible"),
+    [
+        ("may_signal", Verb.STOP, State.RUNNING, True),
+        ("may_signal", Verb.STOP, State.PAUSED, False),
+        ("may_signal", Verb.KILL, State.RUNNING, True),
+        ("may_signal", Verb.PAUSE, State.RUNNING, False),
+        ("may_kill", Verb.STOP, State.RUNNING, False),
+        ("may_kill", Verb.KILL, State.RUNNING, True),
+        ("may_freeze", Verb.PAUSE, State.RUNNING, True),
+        ("may_freeze", Verb.UNPAUSE, State.PAUSED, True),
+        ("may_freeze", Verb.STOP, State.PAUSED, False),
+    ],
+)
+def test_each_right_is_good_for_some_things(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, switch: str, verb: Verb, state: State, *, is_possible: bool
+) -> None:
+    desk.watches.answers = desk.kernel.may = False
+    monkeypatch.setattr(control, switch, lambda *_: True)
+
+    assert desk.actions.way(verb, live(state=state)) is (Way.KERNEL if is_possible else None)
+
+
+@pytest.mark.parametrize(
+    ("verb", "state", "said", "said_next", "expected"),
+    [
+        (Verb.UNPAUSE, State.PAUSED, State.RUNNING, None, Way.KERNEL),
+        (Verb.UNPAUSE, State.PAUSED, State.RUNNING, State.PAUSED, Way.RUNTIME),
+        (Verb.PAUSE, State.RUNNING, State.PAUSED, None, Way.KERNEL),
+        (Verb.PAUSE, State.RUNNING, State.PAUSED, State.RUNNING, Way.RUNTIME),
+        (Verb.STOP, State.PAUSED, State.RUNNING, None, Way.RUNTIME),
+    ],
+)
+def test_a_pause_that_the_runtime_has_not_seen_is_the_kernels_once_it_has_been_asked_again(
+    desk: Desk, verb: Verb, state: State, said: State, said_next: State | None, expected: Way
+) -> None:
+    watch = Watch(Plugin("docker", (), desk.daemon.connect), "/run/docker.sock")  # type: ignore[arg-type]
+    watch.says(said, abilities=EVERY_ABILITY, is_listed=True)
+    watch.said_next = said_next
+    desk.watches.of = lambda _: watch  # type: ignore[method-assign,assignment]
+
+    assert desk.actions.way(verb, live(state=state)) is expected
+
+
+def test_where_the_kernel_would_not_the_runtime_is_asked_whatever_it_has_seen(desk: Desk) -> None:
+    desk.kernel.may = False
+
+    assert desk.actions.way(Verb.UNPAUSE, live(state=State.PAUSED)) is Way.RUNTIME
+
+
+@pytest.mark.parametrize(
+    ("lacks", "verb", "state", "expected"),
+    [
+        ({}, Verb.STOP, State.EXITED, "it is exited"),
+        ({"knows": False}, Verb.RESTART, State.RUNNING, "no runtime that answers knows it"),
+        ({"answers": False}, Verb.RESTART, State.RUNNING, "docker does not answer"),
+        ({"answers": False, "knows": False}, Verb.RESTART, State.RUNNING, "docker does not answer"),
+        ({"answers": False}, Verb.STOP, State.RUNNING, "docker does not answer, and without one only root could"),
+        ({"abilities": frozenset()}, Verb.RESTART, State.RUNNING, "docker has no way to restart it"),
+    ],
+)
+def test_why_something_cannot_be_done(
+    desk: Desk, lacks: dict[str, Any], verb: Verb, state: State, expected: str
+) -> None:
+    desk.kernel.may = False
+    for name, value in lacks.items():
+        setattr(desk.watches, name, value)
+
+    assert desk.actions.obstacle(verb, live(state=state)) == expected
 
 
 # Doing it.
@@ -295,6 +494,7 @@ def test_the_daemon_is_told_and_the_deed_written_down(
     assert (outcome.error, outcome.warning, outcome.took_s > 0) == (None, None, True)
     assert desk.daemon.open == 0
     (line,) = desk.lines()
+    assert (line["way"], desk.kernel.told) == ("runtime", [])
     assert line["time"] == "2026-09-21T14:13:20.000Z"
     assert (line["ssh_client"], line["action"], line["result"]) == ("192.0.2.1", str(verb), "done")
     assert (line["container"], line["name"]) == (docker_key("web"), "web")
@@ -340,6 +540,22 @@ def test_what_runs_and_whose_start_is_not_known_is_left_alone(desk: Desk) -> Non
 
     assert outcome.error == "docker has not told yet when it was started: try again in a second"
     assert desk.daemon.told == []
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_where_the_runtime_tells_no_start_the_kernels_process_is_what_counts(desk: Desk, *, is_same: bool) -> None:
+    request = request_for(Verb.STOP, live(started_ns=None))
+    assert request.process is not None
+    desk.daemon.started = None
+    desk.host.process(number_of("web"), start_ticks=request.process.start_ticks + (not is_same))
+
+    outcome = desk.actions.perform(request)
+
+    if is_same:
+        assert (outcome.error, len(desk.daemon.told)) == (None, 1)
+    else:
+        assert outcome.error == "not done: it has been started again since you looked; look again"
+        assert desk.daemon.told == []
 
 
 def test_what_was_never_started_can_be(desk: Desk) -> None:
@@ -428,6 +644,102 @@ def test_what_is_under_way_at_the_end_is_written_down(desk: Desk) -> None:
     assert len(desk.lines()) == 2
 
 
+# Doing it through the kernel.
+
+
+CGROUP = Cgroup(HIERARCHIES, path_of("web"), cgroup_of(path_of("web")).inode)
+
+
+@pytest.mark.parametrize(
+    ("verb", "signal", "told"),
+    [
+        (Verb.STOP, "SIGKILL", ("stop", "PROC", process_of("web"), CGROUP, 15, 2.5)),
+        (Verb.KILL, "SIGKILL", ("kill", CGROUP)),
+        (Verb.KILL, "9", ("kill", CGROUP)),
+        (Verb.KILL, "hup", ("send_signal", "PROC", process_of("web"), 1)),
+        (Verb.PAUSE, "SIGKILL", ("freeze", CGROUP)),
+        (Verb.UNPAUSE, "SIGKILL", ("thaw", CGROUP)),
+    ],
+)
+def test_the_kernel_is_told_what_was_agreed_to_even_if_the_daemon_is_back(
+    desk: Desk, verb: Verb, signal: str, told: tuple[object, ...]
+) -> None:
+    outcome = desk.actions.perform(request_for(verb, live(), 2.5, signal, Way.KERNEL))
+
+    assert outcome.error is None
+    assert desk.kernel.told == [tuple(desk.host.proc_root if each == "PROC" else each for each in told)]
+    assert desk.daemon.told == []
+    assert outcome.text == f"{verb.past} web in 0.2 s, through the kernel"
+    (line,) = desk.lines()
+    assert (line["way"], line["action"], line["result"]) == ("kernel", str(verb), "done")
+
+
+def test_the_runtime_is_told_what_was_agreed_to_even_if_it_has_gone_silent(desk: Desk) -> None:
+    request = request_for(Verb.STOP, live())
+    desk.daemon.refusal = SourceUnavailable("no answer at /run/docker.sock")
+    desk.watches.answers = False
+
+    assert desk.actions.perform(request).error == "docker: no answer at /run/docker.sock"
+    assert desk.kernel.told == []
+
+
+@pytest.mark.parametrize("verb", sorted(BY_KERNEL))
+def test_the_kernels_refusal_is_shown(desk: Desk, verb: Verb) -> None:
+    desk.kernel.refusal = ActionFailed("permission denied at process 7: root may")
+
+    outcome = desk.actions.perform(request_for(verb, live(), way=Way.KERNEL))
+
+    assert outcome.text == f"{verb} web: permission denied at process 7: root may"
+    assert [line["result"] for line in desk.lines()] == [outcome.error]
+
+
+@pytest.mark.parametrize("verb", [Verb.START, Verb.RESTART])
+def test_the_kernel_starts_nothing(desk: Desk, verb: Verb) -> None:
+    outcome = desk.actions.perform(request_for(verb, live(), way=Way.KERNEL))
+
+    assert outcome.error == f"the kernel cannot {verb} a container"
+    assert desk.kernel.told == []
+
+
+def test_the_kernel_does_nothing_to_what_has_no_process(desk: Desk) -> None:
+    outcome = desk.actions.perform(request_for(Verb.STOP, web(), way=Way.KERNEL))
+
+    assert outcome.error == "it has no cgroup and process that the kernel could act on"
+
+
+PWR, RTMIN_3 = 1 << 29, 1 << 36
+
+
+@pytest.mark.parametrize(
+    ("runtime", "stop_signal", "caught", "expected"),
+    [
+        ("docker", None, PWR | RTMIN_3, "SIGTERM"),
+        ("docker", "SIGQUIT", 0, "SIGQUIT"),
+        ("docker", "3", 0, "SIGQUIT"),
+        ("docker", "\x1b[2J", 0, "SIGTERM"),
+        ("nspawn", None, RTMIN_3, "SIGRTMIN+3"),
+        ("nspawn", None, TERM | PWR, "SIGTERM"),
+        ("lxc", None, PWR | RTMIN_3, "SIGRTMIN+3"),
+        ("lxc", None, PWR | TERM, "SIGPWR"),
+        ("incus", None, PWR, "SIGPWR"),
+        ("lxc", None, TERM, "SIGTERM"),
+        ("lxc", "SIGINT", PWR, "SIGINT"),
+    ],
+)
+def test_the_kernel_stops_by_the_signal_that_is_handled(
+    desk: Desk, runtime: str, stop_signal: str | None, caught: int, expected: str
+) -> None:
+    number = {"SIGTERM": 15, "SIGQUIT": 3, "SIGRTMIN+3": 37, "SIGPWR": 30, "SIGINT": 2}[expected]
+    written(desk, caught=caught)
+    container = live(runtime=runtime, stop_signal=stop_signal)
+    request = request_for(Verb.STOP, container, way=Way.KERNEL)
+
+    desk.actions.perform(request)
+
+    assert desk.kernel.told[0][4] == number
+    assert expected in describe(request, container)
+
+
 # The log.
 
 
@@ -444,6 +756,7 @@ def test_a_hostile_name_keeps_to_its_line_in_the_log_and_in_the_outcome(desk: De
     assert not unsafe(outcome.text)
 
 
+@unhurried
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_name_and_any_refusal_can_be_read_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, result: str
@@ -739,6 +1052,170 @@ def test_a_stop_signal_that_no_kernel_knows_is_no_reason_to_fail(desk: Desk, sto
     lines = desk.consequences(Verb.STOP, snapshot_after(sample_of(alive(info={"stop_signal": stop_signal}))))
 
     assert not unsafe("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("verb", "signal", "runtime", "expected"),
+    [
+        (Verb.STOP, "SIGKILL", "docker", "sends SIGTERM to its first process; after 10 s SIGKILL to all"),
+        (
+            Verb.STOP,
+            "SIGKILL",
+            "lxc",
+            (
+                "sends SIGRTMIN+3, SIGPWR or SIGTERM, whichever it handles, to its first process; "
+                "after 10 s SIGKILL to all"
+            ),
+        ),
+        (Verb.KILL, "SIGKILL", "docker", "sends SIGKILL to all its processes"),
+        (Verb.KILL, "SIGHUP", "docker", "sends SIGHUP to its first process"),
+        (Verb.PAUSE, "SIGKILL", "docker", "freezes all its processes where they are"),
+        (Verb.UNPAUSE, "SIGKILL", "docker", "lets its processes run again"),
+    ],
+)
+def test_what_the_kernel_does_in_a_line(verb: Verb, signal: str, runtime: str, expected: str) -> None:
+    container = live(runtime=runtime)
+
+    assert describe(request_for(verb, container, signal=signal, way=Way.KERNEL), container) == expected
+
+
+UNHEARD = {
+    Verb.STOP: "the signal goes to the process itself",
+    Verb.KILL: "the signal goes to the container itself",
+    Verb.PAUSE: "its cgroup is frozen",
+    Verb.UNPAUSE: "its cgroup is thawed",
+}
+
+
+@pytest.mark.parametrize(
+    ("lacks", "reason"),
+    [
+        ({"answers": False}, "docker does not answer"),
+        ({"answers": False, "knows": False}, "docker does not answer"),
+        ({"knows": False}, "no runtime that answers knows it"),
+        ({"abilities": frozenset()}, "docker has no way to {verb} it"),
+    ],
+)
+@pytest.mark.parametrize("verb", sorted(BY_KERNEL))
+def test_why_it_goes_through_the_kernel_is_told_first(
+    desk: Desk, lacks: dict[str, Any], reason: str, verb: Verb
+) -> None:
+    for name, value in lacks.items():
+        setattr(desk.watches, name, value)
+    desk.watches.said = State.PAUSED if verb is Verb.UNPAUSE else State.RUNNING
+
+    lines = desk.consequences(verb, snapshot_after(sample_of(alive())), Way.KERNEL)
+
+    assert lines[0] == f"{reason.format(verb=verb)}: {UNHEARD[verb]}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "expected"),
+    [
+        (
+            Verb.PAUSE,
+            State.RUNNING,
+            [
+                "docker does not answer: its cgroup is frozen",
+                "docker is not told: its own pause state stays `running`",
+            ],
+        ),
+        (
+            Verb.UNPAUSE,
+            State.PAUSED,
+            [
+                "docker does not answer: its cgroup is thawed",
+                "docker is not told: its own pause state stays `paused`",
+            ],
+        ),
+        (Verb.UNPAUSE, State.RUNNING, ["docker does not answer: its cgroup is thawed"]),
+        (Verb.PAUSE, State.PAUSED, ["docker does not answer: its cgroup is frozen"]),
+    ],
+)
+def test_a_pause_that_the_runtime_is_not_told_of_is_said(
+    desk: Desk, verb: Verb, said: State, expected: list[str]
+) -> None:
+    desk.watches.answers, desk.watches.said = False, said
+
+    assert desk.consequences(verb, snapshot_after(sample_of(alive())), Way.KERNEL) == expected
+
+
+def test_a_runtime_that_holds_it_for_running_is_said_to(desk: Desk) -> None:
+    desk.watches.said = State.RUNNING
+
+    lines = desk.consequences(Verb.UNPAUSE, snapshot_after(sample_of(alive())), Way.KERNEL)
+
+    assert lines == ["docker holds it for running: its cgroup is thawed"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("no", "docker will see it as exited"),
+        (None, "docker will see it as exited; its restart policy is not known"),
+        ("always", "docker takes it for a crash and starts it again (restart policy always)"),
+        ("unless-stopped", "docker takes it for a crash and starts it again (restart policy unless-stopped)"),
+        ("on-failure", "docker starts it again unless it ends with 0 (restart policy on-failure)"),
+    ],
+)
+@pytest.mark.parametrize("verb", [Verb.STOP, Verb.KILL])
+def test_what_the_runtime_makes_of_an_end_that_it_did_not_ask_for(
+    desk: Desk, verb: Verb, policy: str | None, expected: str
+) -> None:
+    desk.watches.answers = False
+    snapshot = snapshot_after(sample_of(alive(info={"restart_policy": policy})))
+
+    assert desk.consequences(verb, snapshot, Way.KERNEL)[1:] == [expected]
+
+
+@pytest.mark.parametrize("way", list(Way))
+@pytest.mark.parametrize("told_by", ["the runtime", "the cgroup"])
+def test_kubelet_starts_again_what_is_in_its_pods(desk: Desk, way: Way, told_by: str) -> None:
+    desk.watches.answers = False
+    box = alive(info={"restart_policy": "always"})
+    assert box.info
+    assert box.found
+    if told_by == "the runtime":
+        box = replace(box, info=replace(box.info, pod=PodInfo(PodKind.KUBERNETES, "uid", "web-0")))
+    else:
+        pod = FoundPod(CgroupPath("/kubepods/poduid"), PodKind.KUBERNETES, "uid")
+        box = replace(box, found=replace(box.found, pod=pod))
+
+    lines = desk.consequences(Verb.STOP, snapshot_after(sample_of(box)), way)
+
+    assert "kubelet will start it again" in lines
+    assert not any("restart policy" in line for line in lines)
+
+
+@pytest.mark.parametrize("way", list(Way))
+@pytest.mark.parametrize("name", ["web.service", *HOSTILE_NAMES.values()])
+def test_a_unit_of_systemd_may_start_it_again(desk: Desk, way: Way, name: str) -> None:
+    desk.watches.answers = False
+    box = alive(info={"labels": {"PODMAN_SYSTEMD_UNIT": name}, "restart_policy": "no"})
+
+    lines = desk.consequences(Verb.STOP, snapshot_after(sample_of(box)), way)
+
+    assert (f"systemd's {printable(name)} may start it again" in lines) == bool(name)
+    assert not unsafe("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("guests", "expected"),
+    [
+        (0, "ends the pod"),
+        (1, "ends the pod: its other container loses its network"),
+        (2, "ends the pod: its 2 containers lose their network"),
+    ],
+)
+@pytest.mark.parametrize("verb", [Verb.STOP, Verb.KILL, Verb.RESTART])
+def test_a_pod_ends_with_its_sandbox(desk: Desk, verb: Verb, guests: int, expected: str) -> None:
+    shared = on_network(netns_of("web"))
+    others = [
+        alive(name, process=shared, info={"joins_network_of": container_id("web")}) for name in ("db", "side")[:guests]
+    ]
+    sandbox = alive(process=on_network(netns_of("web"), start_ticks=1), info={"role": Role.SANDBOX})
+
+    assert desk.consequences(verb, snapshot_after(sample_of(sandbox, *others, alive("apart")))) == [expected]
 
 
 @pytest.mark.parametrize("verb", ALL)

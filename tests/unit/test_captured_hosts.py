@@ -12,11 +12,13 @@ from topcon.exporter.exposition import to_page
 from topcon.kernel.cgroup import CgroupFs
 from topcon.kernel.files import Access
 from topcon.kernel.host import HostReader
+from topcon.kernel.isolated import IsolatedScan
 from topcon.kernel.mount import read_hierarchies
 from topcon.kernel.process import ProcFs
 from topcon.model.sample import RuntimeSample
 from topcon.report import to_json, to_text
 from topcon.rows import ViewState, rows
+from topcon.runtimes.bundle import Bundles
 from topcon.runtimes.docker import info_from_inspect
 from topcon.sampler import Clock, Sampler, Sources
 
@@ -29,10 +31,14 @@ def _sampler(folder: Path) -> Sampler:
     wall_ns = int(float((folder / "time").read_text()) * 1e9)
     proc_root, cgroup_root = f"{folder}/proc", f"{folder}/sys/fs/cgroup"
     access = Access(100)
+    cgroups = CgroupFs(read_hierarchies(proc_root, cgroup_root), access)
+    processes = ProcFs(proc_root, access)
     sources = Sources(
         host=HostReader(proc_root, f"{folder}/sys", f"{folder}/etc/hostname"),
-        cgroups=CgroupFs(read_hierarchies(proc_root, cgroup_root), access),
-        processes=ProcFs(proc_root, access),
+        cgroups=cgroups,
+        processes=processes,
+        isolated=IsolatedScan(processes, cgroups.processes),
+        bundles=Bundles(str(folder), proc_root),
         runtimes=FakeRuntimes([FakeWatch(infos, docker)]),
         cgroup_access=access,
         process_access=access,

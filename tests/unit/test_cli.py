@@ -21,7 +21,7 @@ from fakes import START_WALL_NS, FakeHost, FakeRuntimes, FakeWatch
 from samples import HOSTILE_NAMES, container_id, docker_key, info_of, unsafe
 
 from topcon import __version__, cli
-from topcon.actions import Actions, Outcome, Verb
+from topcon.actions import Actions, Outcome, Verb, Way
 from topcon.errors import HostUnreadable, ParseError
 from topcon.model.sample import Problem, RuntimeSample, State
 from topcon.ui import app as topcon_app
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.sampler import Sampler
 
+NAMES = "containerd, cri-o, docker, incus, podman"
 COMMANDS = ("serve", "ps", "doctor", "stop", "restart", "pause", "unpause", "kill")
 VERBS = COMMANDS[3:]
 PATIENCE_S = 10.0
@@ -151,7 +152,7 @@ def test_a_runtime_that_there_is_not_is_a_mistake(run: Callable[..., Answer], ho
     answer = run(command, *target, "--host-root", str(host.root), "--runtime", "dockerd")
 
     assert answer.status == 64
-    assert answer.line == "topcon: --runtime dockerd: expected NAME or NAME=SOCKET, with NAME one of docker"
+    assert answer.line == f"topcon: --runtime dockerd: expected NAME or NAME=SOCKET, with NAME one of {NAMES}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -385,8 +386,19 @@ class NotingActions:
         assert container.key
         return self.possible
 
-    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot) -> list[str]:
+    def way(self, verb: Verb, container: ContainerNode) -> Way | None:
+        assert container.key
+        return Way.RUNTIME if verb in self.possible else None
+
+    def obstacle(self, verb: Verb, container: ContainerNode) -> str:
+        # What the real ones say is for their own tests.
+        assert self.way(verb, container) is None
+        over = container.info.state.is_over
+        return f"it is {container.info.state}" if over else "no runtime that answers knows it"
+
+    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
         assert container.key in snapshot.containers
+        assert way is Way.RUNTIME
         return [f"{verb} has a consequence"]
 
     def perform(self, request: Request) -> Outcome:
@@ -419,7 +431,8 @@ def desk(host: FakeHost, run: Callable[..., Answer], monkeypatch: pytest.MonkeyP
     desk = Desk(host, run, docker, NotingActions())
     desk.knows(info_of("web"), info_of("db"))
 
-    def build_sampler(config: Config, runtimes: Runtimes, **options: Any) -> Sampler:
+    def build_sampler(config: Config, runtimes: Runtimes, *, naming_s: float | None = None, **options: Any) -> Sampler:
+        assert naming_s is None or naming_s > 0
         del runtimes
         return host.sampler(Runtimes([docker]), problems=config.problems, **options)
 

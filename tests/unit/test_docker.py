@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from samples import unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
+from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Role, Source, State, Volume
 from topcon.runtimes import docker as module
 from topcon.runtimes import supports_lifecycle
 from topcon.runtimes.docker import (
@@ -32,6 +32,7 @@ from topcon.runtimes.docker import (
     PLUGIN,
     RELIST_S,
     Docker,
+    contexts,
     info_from_inspect,
     info_from_list,
     parse_events,
@@ -1150,3 +1151,57 @@ def test_when_a_container_was_started(engine: Engine, connect: Callable[[], Dock
     assert docker.started_ns(OLD) is None
     with pytest.raises(ActionFailed, match=f"No such container: {DB}"):
         docker.started_ns(DB)
+
+
+# Pods, volumes and contexts.
+
+
+def test_a_pods_container_on_cri_dockerd_has_its_short_name_and_its_sandbox_its_role() -> None:
+    labels = {"io.kubernetes.container.name": "web", "io.kubernetes.docker.type": "container"}
+    sandbox = {"io.kubernetes.docker.type": "podsandbox"}
+
+    web = info_from_list({"Id": WEB, "Names": ["/k8s_web_shop_prod_uid_0"], "Labels": labels})
+    pause = info_from_inspect({"Id": WEB, "Name": "/k8s_POD_shop_prod_uid_0", "Config": {"Labels": sandbox}})
+
+    assert (web.name, web.role) == ("web", Role.WORKLOAD)
+    assert (pause.name, pause.role) == ("k8s_POD_shop_prod_uid_0", Role.SANDBOX)
+
+
+MOUNTS = [
+    {"Type": "volume", "Name": "data", "Source": "/var/lib/docker/volumes/data/_data", "Destination": "/data"},
+    {"Type": "bind", "Source": "/etc/shop", "Destination": "/etc/shop", "RW": False},
+    {"Type": "tmpfs", "Source": "", "Destination": "/tmp"},
+]
+
+
+@pytest.mark.parametrize("parse", [info_from_list, info_from_inspect])
+def test_volumes_are_known_by_name_and_directories_by_path(parse: Callable[..., ContainerInfo]) -> None:
+    assert parse({"Id": WEB, "Mounts": MOUNTS}).volumes == (
+        Volume("data", "/data"),
+        Volume("/etc/shop", "/etc/shop", is_read_only=True),
+    )
+
+
+def test_the_local_sockets_of_contexts_are_found_whatever_else_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    metas = [
+        '{"Name": "desktop", "Endpoints": {"docker": {"Host": "unix:///home/me/desktop.sock"}}}',
+        '{"Name": "far", "Endpoints": {"docker": {"Host": "ssh://me@far"}}}',
+        '{"Name": "odd", "Endpoints": []}',
+        "no JSON",
+        '{"Endpoints": {"docker": {"Host": 5}}}',
+    ]
+    for at, meta in enumerate(metas):
+        folder = tmp_path / "contexts/meta" / str(at)
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text(meta)
+
+    assert contexts() == ("unix:///home/me/desktop.sock",)
+
+
+def test_without_contexts_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    assert contexts() == ()

@@ -31,6 +31,7 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
+    unhurried,
     unsafe,
 )
 
@@ -422,6 +423,7 @@ def test_a_hostile_name_stays_in_its_label(name: str) -> None:
     assert labels["name"] == labels["image"] == labels["container_label_com_docker_compose_project"]
 
 
+@unhurried
 @given(st.text(max_size=30))
 @example("\u034f")
 def test_any_name_can_be_read_back(name: str) -> None:

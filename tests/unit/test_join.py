@@ -63,7 +63,7 @@ def only(*boxes: Box, **others: Any) -> Member:
 
 def shape(groups: tuple[Group, ...]) -> dict[tuple[str, str], list[str]]:
     """Return the names of the members by kind and name of their pod."""
-    return {(group.kind, group.name): [member.info.name for member in group.members] for group in groups}
+    return {(group.info.kind, group.info.name): [member.info.name for member in group.members] for group in groups}
 
 
 def pods_of(*boxes: Box, **others: Any) -> dict[tuple[str, str], list[str]]:
@@ -211,7 +211,7 @@ def test_the_silence_of_a_runtime_says_nothing_of_anothers_containers() -> None:
 def test_a_container_by_itself_is_a_pod_of_its_own() -> None:
     (group,) = join(sample_of(running("web")))
 
-    assert (group.kind, group.id, group.name) == (PodKind.SINGLE, docker_key("web"), "web")
+    assert (group.info.kind, group.info.id, group.info.name) == (PodKind.SINGLE, docker_key("web"), "web")
 
 
 def test_the_containers_of_a_compose_project_are_a_pod() -> None:
@@ -220,7 +220,7 @@ def test_the_containers_of_a_compose_project_are_a_pod() -> None:
     groups = join(sample_of(running("web", info=shop), running("db", info=shop), stopped("job", **shop)))
 
     assert shape(groups) == {("compose", "shop"): ["db", "job", "web"]}
-    assert groups[0].id == "shop"
+    assert groups[0].info.id == "shop"
 
 
 def test_those_in_one_network_namespace_are_a_pod_named_for_the_first() -> None:
@@ -232,7 +232,7 @@ def test_those_in_one_network_namespace_are_a_pod_named_for_the_first() -> None:
     (group,) = join(sample_of(*boxes))
 
     assert shape((group,)) == {("namespace", "app"): ["app", "sidecar"]}
-    assert group.id == docker_key("app")
+    assert group.info.id == docker_key("app")
 
 
 def test_a_stopped_container_belongs_to_the_one_whose_network_it_joins() -> None:
@@ -251,7 +251,7 @@ def test_stopped_containers_that_join_each_other_in_a_row_are_one_pod() -> None:
     (group,) = join(sample_of(*boxes))
 
     assert shape((group,)) == {("namespace", "first"): ["first", "second", "third"]}
-    assert group.id == docker_key("first")
+    assert group.info.id == docker_key("first")
 
 
 def test_a_stopped_container_that_joined_one_that_is_gone_is_by_itself() -> None:
@@ -406,7 +406,7 @@ def test_the_tree_holds_each_container_once(boxes: list[Box]) -> None:
 
     assert counts == Counter(box.info.id if box.info else box.found.id for box in boxes if box.info or box.found)
     assert len({member.key for group in groups for member in group.members}) == len(boxes)
-    assert len({(group.kind, group.id) for group in groups}) == len(groups)
+    assert len({(group.info.kind, group.info.id) for group in groups}) == len(groups)
 
 
 @unhurried

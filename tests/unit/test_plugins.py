@@ -5,6 +5,7 @@ from __future__ import annotations
 import pwd
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,27 @@ def test_a_socket_of_several_names_is_found_once(root: Path) -> None:
     (root / "var/run").symlink_to(root / "run", target_is_directory=True)
 
     assert sockets_there(plugin_at(str(there), f"{root}/var/run/docker.sock", str(there))) == [str(there)]
+
+
+def test_a_star_stands_for_every_user(root: Path) -> None:
+    there = [listen(root / f"run/user/{user}/docker.sock") for user in (1000, 1001)]
+
+    assert sockets_there(plugin_at("/run/user/*/docker.sock"), str(root)) == [str(path) for path in there]
+
+
+def test_what_the_runtimes_own_tools_are_told_comes_first(root: Path) -> None:
+    usual, told = listen(root / "usual.sock"), listen(root / "told.sock")
+    plugin = replace(plugin_at(str(usual)), configured=lambda: [f"unix://{told}"])
+
+    assert sockets_there(plugin) == [str(told), str(usual)]
+
+
+def test_a_socket_that_leads_to_another_runtimes_is_left_to_it(root: Path) -> None:
+    theirs = listen(root / "podman/podman.sock")
+    (root / "docker.sock").symlink_to(theirs)
+    plugin = replace(plugin_at(f"{root}/docker.sock"), foreign=("podman.sock",))
+
+    assert sockets_there(plugin) == []
 
 
 def test_sockets_are_looked_for_below_the_hosts_root(root: Path) -> None:

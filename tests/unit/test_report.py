@@ -369,7 +369,20 @@ def test_what_is_unknown_is_an_empty_cell() -> None:
     (row,) = as_csv(snapshot_after(sample_of(stopped("done", exit_code=0))))
 
     known = {name for name, value in row.items() if value != ""}
-    assert known == {"time", "host", "pod", "pod_kind", "key", "id", "name", "runtime", "source", "state", "exit_code"}
+    assert known == {
+        "time",
+        "host",
+        "pod",
+        "pod_kind",
+        "key",
+        "id",
+        "name",
+        "runtime",
+        "source",
+        "role",
+        "state",
+        "exit_code",
+    }
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)

@@ -10,14 +10,26 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from topcon.model.sample import ContainerInfo, ContainerKey, PodKind, Source, State
+from topcon.model.pods import pod_of_labels, workload_of
+from topcon.model.sample import (
+    SANDBOXES,
+    SERVICES,
+    SILENT_AFTER_S,
+    ContainerId,
+    ContainerInfo,
+    ContainerKey,
+    PodInfo,
+    PodKind,
+    Role,
+    Source,
+    State,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from topcon.model.sample import ContainerId, FoundContainer, NetnsKey, ProcessSample, Sample
-
-COMPOSE_PROJECT = "com.docker.compose.project"
+    from topcon.model.pods import Workload
+    from topcon.model.sample import CgroupPath, FoundContainer, FoundPod, Isolated, NetnsKey, ProcessSample, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +38,12 @@ class Member:
 
     key: ContainerKey
     info: ContainerInfo
-    found: FoundContainer | None
-    process: ProcessSample | None
-    outer: ContainerKey | None
+    found: FoundContainer | None = None
+    process: ProcessSample | None = None
+    outer: ContainerKey | None = None
     """The container that it is nested in."""
+    path: CgroupPath | None = None
+    """The cgroup that counts what it uses, and nothing else."""
 
     @property
     def netns(self) -> NetnsKey | None:
@@ -41,10 +55,13 @@ class Member:
 class Group:
     """A pod: containers that belong together, by name."""
 
-    kind: PodKind
-    id: str
-    name: str
+    info: PodInfo
     members: tuple[Member, ...]
+    found: FoundPod | None = None
+    """Its own cgroup."""
+    workload: Workload | None = None
+    outer: ContainerKey | None = None
+    """The container that it is nested in."""
 
 
 def short_id(container: str) -> str:
@@ -55,36 +72,55 @@ def short_id(container: str) -> str:
 def join(sample: Sample) -> tuple[Group, ...]:
     """Give each container of a sample its name and its pod; the order depends on names and keys alone."""
     members = _members(sample)
-    pods = _pods(members, sample.host.netns)
+    said = _said_of_pods([*sample.containers, *(member.info for member in members)])
     groups = [
-        Group(kind, pod_id, name, tuple(sorted(of_pod, key=_by_name))) for (kind, pod_id, name), of_pod in pods.items()
+        _group(sample, said.get(pod, _unnamed(*pod)), of_pod) for pod, of_pod in _pods(members, sample, said).items()
     ]
-    return tuple(sorted(groups, key=lambda group: (group.name, group.kind, group.id)))
+    return tuple(sorted(groups, key=lambda group: (group.info.name, group.info.kind, group.info.id)))
 
 
-def _by_name(member: Member) -> tuple[str, str]:
-    return member.info.name, member.key
+def _group(sample: Sample, info: PodInfo, members: list[Member]) -> Group:
+    first = members[0]
+    is_own = first.found is not None and first.found.pod is not None and _pod_key(first) == (info.kind, info.id)
+    found = first.found.pod if is_own and first.found else None
+    return Group(
+        info=info,
+        members=tuple(sorted(members, key=lambda member: (member.info.name, member.key))),
+        found=found,
+        workload=workload_of(info, first.info.labels, sample.host.name),
+        outer=first.outer if found is not None and found.outer is not None else None,
+    )
 
 
 def _members(sample: Sample) -> list[Member]:
     infos = {info.id: info for info in sample.containers}
-    silent = {runtime.name for runtime in sample.runtimes if runtime.silent_s > SILENT_AFTER_S or not runtime.up}
+    silent = [runtime for runtime in sample.runtimes if runtime.silent_s > SILENT_AFTER_S or not runtime.up]
+    owners = _owners_of_ids(sample.found)
     keys: dict[str, ContainerKey] = {}
+    around: dict[str, frozenset[ContainerKey]] = {}
     seen: set[ContainerKey] = set()
     members = []
     # Sorted, so that a container comes after the one it is nested in.
     for path in sorted(sample.found):
         found = sample.found[path]
-        info = infos.pop(found.id, None)
-        runtime = found.runtime or (info.runtime if info else None)
-        if runtime is None:
-            key = ContainerKey(f"none:{sample.cgroups[path].inode if path in sample.cgroups else found.id}")
-        else:
-            key = ContainerKey(f"{runtime}:{found.id}")
-        keys[path] = key
-        if key in seen:
-            # A second cgroup of the same container, such as Kubernetes in Docker makes inside the first.
+        info = infos.pop(found.id, None) if owners[found.id] == path else None
+        if found.is_candidate and info is None:
             continue
+        runtime = found.runtime or (info.runtime if info else None)
+        inode = sample.cgroups[path].inode if path in sample.cgroups else None
+        key = ContainerKey(f"none:{inode or found.id}" if runtime is None else f"{runtime}:{found.id}")
+        outer = keys.get(found.outer) if found.outer else None
+        around[path] = (around[found.outer] | {outer}) if found.outer and outer else frozenset()
+        if key in around[path] or (key in seen and outer is None and _is_digits(found.id)):
+            # A second cgroup of the same container, such as Kubernetes in Docker makes inside the first.
+            keys[path] = key
+            continue
+        if key in seen:
+            # Some ids, such as LXC's names, are told apart by where they are; others only pretend to be one, and must
+            # not be taken for it by a runtime that is told to stop it.
+            found = replace(found, id=ContainerId(f"{found.id}@{inode or path}"))
+            key = ContainerKey(f"{runtime or 'none'}:{found.id}")
+        keys[path] = key
         seen.add(key)
         state = _kernel_state(sample, found, info)
         members.append(
@@ -93,24 +129,77 @@ def _members(sample: Sample) -> list[Member]:
                 info=_named(found, runtime, info, state),
                 found=found,
                 process=sample.processes.get(path),
-                outer=keys.get(found.outer) if found.outer else None,
+                outer=outer,
+                path=path,
             )
         )
     for info in sorted(infos.values(), key=lambda info: (info.runtime, info.id)):
-        state = State.UNKNOWN if info.state.is_live and info.runtime in silent else info.state
+        if info.role is Role.SANDBOX:
+            # It lends its pod the name; without processes there is nothing of it to be seen.
+            continue
+        is_old = info.state.is_live and any(runtime.runs(info) for runtime in silent)
+        state = State.UNKNOWN if is_old else info.state
         shown = info if state is info.state else replace(info, state=state)
-        members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown, None, None, None))
-    return members
+        members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown))
+    return [*members, *map(_isolated, sample.isolated)]
+
+
+def _owners_of_ids(found: Mapping[CgroupPath, FoundContainer]) -> dict[ContainerId, CgroupPath]:
+    """Say which of the cgroups that carry an id is the one a runtime means: one that is nested the least.
+
+    A container can make cgroups inside itself, and give them any name.
+    """
+
+    def depth(path: CgroupPath) -> int:
+        outer = found[path].outer
+        return 1 + depth(outer) if outer is not None and outer in found else 0
+
+    owners: dict[ContainerId, CgroupPath] = {}
+    for path in sorted(found, key=lambda path: (depth(path), path)):
+        owners.setdefault(found[path].id, path)
+    return owners
+
+
+def _isolated(each: Isolated) -> Member:
+    """A container that no runtime knows; what is folded away is one pod."""
+    info = ContainerInfo(
+        id=ContainerId(each.id),
+        runtime="none",
+        name=each.name,
+        source=Source.NAMESPACE,
+        state=State.RUNNING,
+        command=each.command,
+        pod=PodInfo(PodKind.NAMESPACE, each.fold, FOLDED[each.fold]) if each.fold else None,
+    )
+    path = each.cgroup if each.is_alone else None
+    return Member(ContainerKey(f"none:{each.id}"), info, process=each.process, path=path)
+
+
+FOLDED = {SERVICES: "isolated services", SANDBOXES: "sandboxed programs"}
+"""The pods of what would flood the tree: id to name."""
 
 
 def _named(found: FoundContainer, runtime: str | None, info: ContainerInfo | None, state: State) -> ContainerInfo:
     if info is None:
         return ContainerInfo(
-            id=found.id, runtime=runtime or "none", name=short_id(found.id), source=Source.CGROUP, state=state
+            id=found.id, runtime=runtime or "none", name=_own_name(found), source=Source.CGROUP, state=state
         )
     if info.state is state and info.runtime == runtime:
         return info
     return replace(info, state=state, runtime=runtime or info.runtime)
+
+
+def _own_name(found: FoundContainer) -> str:
+    """Shorten an id of digits; one that a person chose is a name."""
+    return short_id(found.id) if _is_digits(found.id.partition("@")[0]) else found.id
+
+
+def _is_digits(text: str) -> bool:
+    return len(text) >= _LEAST_DIGITS and set(text) <= _DIGITS
+
+
+_LEAST_DIGITS = 32
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def _kernel_state(sample: Sample, found: FoundContainer, info: ContainerInfo | None) -> State:
@@ -126,31 +215,61 @@ def _kernel_state(sample: Sample, found: FoundContainer, info: ContainerInfo | N
     return State.PAUSED if frozen else State.RUNNING
 
 
-_PodKey = tuple[PodKind, str, str]
+PodKey = tuple[PodKind, str]
+"""Kind and id."""
 
 
-def _pods(members: Iterable[Member], host_netns: NetnsKey | None) -> Mapping[_PodKey, list[Member]]:
-    """Find the pod of each: Compose projects, then shared network namespaces, then singles; the nested go along."""
+def _said_of_pods(infos: Iterable[ContainerInfo]) -> dict[PodKey, PodInfo]:
+    """What is said of each pod, the most telling if it is said more than once: its sandbox knows its labels."""
+    said: dict[PodKey, PodInfo] = {}
+    for info in infos:
+        pod = info.pod or pod_of_labels(info.labels)
+        if pod is not None and ((pod.kind, pod.id) not in said or (pod.labels and not said[pod.kind, pod.id].labels)):
+            said[pod.kind, pod.id] = pod
+    return said
+
+
+def _unnamed(kind: PodKind, pod_id: str) -> PodInfo:
+    # Of a uid in groups of digits the first one tells enough.
+    return PodInfo(kind, pod_id, short_id(pod_id.partition("-")[0]))
+
+
+def _pod_key(member: Member) -> PodKey | None:
+    """The pod of a container, as its cgroup, its runtime or its labels tell."""
+    if member.found is not None and member.found.pod is not None:
+        return member.found.pod.kind, member.found.pod.id
+    pod = member.info.pod or pod_of_labels(member.info.labels)
+    return (pod.kind, pod.id) if pod else None
+
+
+def _pods(members: Iterable[Member], sample: Sample, said: dict[PodKey, PodInfo]) -> Mapping[PodKey, list[Member]]:
+    """Find the pod of each: told, then shared network namespaces, then singles; the nested go along.
+
+    Pods that are made here, of what they share or of one container, are added to ``said``.
+    """
     members = list(members)
     top = [member for member in members if member.outer is None]
-    pod_of: dict[ContainerKey, _PodKey] = {}
-    for member in top:
-        project = member.info.labels.get(COMPOSE_PROJECT)
-        if project:
-            pod_of[member.key] = (PodKind.COMPOSE, project, project)
-    for sharing in _network_groups(top, host_netns):
+    pod_of = {member.key: pod for member in top if (pod := _pod_key(member)) is not None}
+    for sharing in _network_groups(top, sample.host.netns):
         pod = next((pod_of[member.key] for member in sharing if member.key in pod_of), None)
         if pod is None:
             owner = network_owner(sharing)
-            pod = (PodKind.NAMESPACE, owner.key, owner.info.name)
+            pod = (PodKind.NAMESPACE, owner.key)
+            said[pod] = PodInfo(*pod, name=owner.info.name)
         for member in sharing:
             pod_of.setdefault(member.key, pod)
-    pods: dict[_PodKey, list[Member]] = defaultdict(list)
+    pods: dict[PodKey, list[Member]] = defaultdict(list)
     outermost: dict[ContainerKey, Member] = {}
     for member in members:
-        home = outermost[member.outer] if member.outer is not None else member
+        home = outermost.get(member.outer, member) if member.outer is not None else member
         outermost[member.key] = home
-        pods[pod_of.get(home.key, (PodKind.SINGLE, home.key, home.info.name))].append(member)
+        # A pod with a cgroup of its own stays one inside a container, as a node of Kubernetes in Docker has them.
+        nested = _pod_key(member) if member.outer is not None and member.found and member.found.pod else None
+        single = (PodKind.SINGLE, home.key)
+        pod = nested or pod_of.get(home.key, single)
+        if pod == single:
+            said[pod] = PodInfo(*pod, name=home.info.name)
+        pods[pod].append(member)
     return pods
 
 

@@ -318,6 +318,31 @@ class FoundContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class Isolated:
+    """Processes that share a namespace which is neither the host's nor a container's."""
+
+    id: str
+    """The inode of that namespace; where it may not be read, pid and start of the first process."""
+    process: ProcessSample
+    """The first one: pid 1 of its pid namespace, or else the oldest."""
+    cgroup: CgroupPath
+    """Where that process is."""
+    is_alone: bool
+    """Whether every process in that cgroup belongs to it, so that the cgroup's counters are its own."""
+    name: str
+    """Its own hostname, or its unit, or its command: foreign text."""
+    command: str | None
+    fold: str | None
+    """`SERVICES` or `SANDBOXES`; None for what is worth a row of its own."""
+
+
+SERVICES = "services"
+"""Units of systemd on the host's pid namespace, with private mounts, users or a private network."""
+SANDBOXES = "sandboxes"
+"""What browsers and desktop applications lock themselves into."""
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """A published port."""
 
@@ -402,6 +427,12 @@ class RuntimeSample:
     silent_s: float = 0.0
     """Seconds since a call was made that is not answered yet."""
     container_count: int = 0
+    runtime: str = ""
+    """What its containers say they are run by, where that is not its name."""
+
+    def runs(self, container: ContainerInfo) -> bool:
+        """Whether a container is of this runtime, though perhaps of another daemon."""
+        return container.runtime == (self.runtime or self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +497,8 @@ class Sample:
     pods: Mapping[CgroupPath, FoundPod] = field(default_factory=dict)
     processes: Mapping[CgroupPath, ProcessSample] = field(default_factory=dict)
     """The first process of each container."""
+    isolated: tuple[Isolated, ...] = ()
+    """What lives in namespaces of its own without a runtime."""
     networks: Mapping[NetnsKey, Mapping[str, InterfaceStat]] = field(default_factory=dict)
     containers: tuple[ContainerInfo, ...] = ()
     runtimes: tuple[RuntimeSample, ...] = ()

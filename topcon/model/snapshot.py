@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from topcon.model.join import Group, Member, join, network_owner
 from topcon.model.rates import increase, per_second, share
-from topcon.model.sample import NAMESPACE_KINDS
+from topcon.model.sample import NAMESPACE_KINDS, PodKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from topcon.model.pods import Workload
     from topcon.model.sample import (
         CgroupSample,
         ContainerInfo,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         HostSample,
         InterfaceStat,
         NetnsKey,
-        PodKind,
         Pressure,
         PressureStat,
         ProcessSample,
@@ -157,10 +157,35 @@ class PodNode:
     key: str
     kind: PodKind
     name: str
+    """Foreign text."""
     containers: tuple[ContainerNode, ...]
     usage: Usage
     started_ns: int | None = None
     """When its first container was started."""
+    namespace: str | None = None
+    """Kubernetes' namespace."""
+    uid: str | None = None
+    """Kubernetes' uid."""
+    qos: str | None = None
+    workload: Workload | None = None
+    cgroup: CgroupSample | None = None
+    """Its own cgroup, where it has one: the usage is then read there."""
+    outer: ContainerKey | None = None
+    """The container that it is nested in."""
+
+    @property
+    def title(self) -> str:
+        """Its name with the namespace that tells it from others."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def shared_volumes(self) -> Mapping[str, tuple[ContainerKey, ...]]:
+        """The sources of the volumes that more than one of its containers sees, and who."""
+        seen: dict[str, dict[ContainerKey, None]] = {}
+        for container in self.containers:
+            for volume in container.info.volumes:
+                seen.setdefault(volume.source, {})[container.key] = None
+        return {source: tuple(keys) for source, keys in seen.items() if len(keys) > 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +216,7 @@ class Snapshot:
     host: HostNode
     pods: tuple[PodNode, ...]
     containers: Mapping[ContainerKey, ContainerNode]
+    pods_by_key: Mapping[str, PodNode] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -213,6 +239,7 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         host=_host(step),
         pods=pods,
         containers={container.key: container for pod in pods for container in pod.containers},
+        pods_by_key={pod.key: pod for pod in pods},
     )
 
 
@@ -228,6 +255,9 @@ class _Step:
         """The same cgroup a sample ago; None if it is a new one, even under an old path."""
         before = self.previous.sample.cgroups.get(cgroup.path) if self.previous else None
         return before if before is not None and before.inode == cgroup.inode else None
+
+    def pod_before(self, key: str) -> PodNode | None:
+        return self.previous.pods_by_key.get(key) if self.previous else None
 
     def node_before(self, key: ContainerKey) -> ContainerNode | None:
         return self.previous.containers.get(key) if self.previous else None
@@ -245,19 +275,40 @@ def _network_owners(groups: Iterable[Group], host_netns: NetnsKey | None) -> fro
 def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
     containers = tuple(_container(step, member, owners) for member in group.members)
     starts = [container.started_ns for container in containers if container.started_ns is not None]
+    info, found = group.info, group.found
+    key = f"{info.kind}:{info.id}"
+    cgroup = step.sample.cgroups.get(found.path) if found else None
+    usage = containers[0].usage if len(containers) == 1 else _total(containers)
+    if cgroup is not None:
+        before = step.pod_before(key)
+        usage = _of_pod(usage, _cgroup_usage(step, cgroup, before))
     return PodNode(
-        key=f"{group.kind}:{group.id}",
-        kind=group.kind,
-        name=group.name,
+        key=key,
+        kind=info.kind,
+        name=info.name,
         containers=containers,
-        usage=containers[0].usage if len(containers) == 1 else _total(containers),
+        usage=usage,
         started_ns=min(starts, default=None),
+        namespace=info.namespace,
+        uid=info.id if info.kind is PodKind.KUBERNETES else None,
+        qos=found.qos if found else None,
+        workload=group.workload,
+        cgroup=cgroup,
+        outer=group.outer,
     )
+
+
+def _of_pod(total: Usage, own: Usage) -> Usage:
+    """Take what the pod's own cgroup counts; it has no network, and limits and throttling may be its containers'."""
+    known = {field.name: value for field in fields(own) if (value := getattr(own, field.name)) not in {None, ()}}
+    if total.throttled_share is not None and own.throttled_share is not None:
+        known["throttled_share"] = max(total.throttled_share, own.throttled_share)
+    return replace(total, **known)
 
 
 def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> ContainerNode:
     before = step.node_before(member.key)
-    cgroup = step.sample.cgroups.get(member.found.path) if member.found else None
+    cgroup = step.sample.cgroups.get(member.path) if member.path else None
     started_ns = member.info.started_ns
     if started_ns is None and member.process is not None:
         started_ns = member.process.started_ns
@@ -278,8 +329,16 @@ def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> 
 
 def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: ContainerNode | None) -> Usage:
     rx, tx, rx_rate, tx_rate = _network(step, member.netns)
-    if cgroup is None:
-        return Usage(rx_bytes=rx, tx_bytes=tx, rx_bytes_per_second=rx_rate, tx_bytes_per_second=tx_rate)
+    return replace(
+        _cgroup_usage(step, cgroup, before) if cgroup is not None else Usage(),
+        rx_bytes=rx,
+        tx_bytes=tx,
+        rx_bytes_per_second=rx_rate,
+        tx_bytes_per_second=tx_rate,
+    )
+
+
+def _cgroup_usage(step: _Step, cgroup: CgroupSample, before: ContainerNode | PodNode | None) -> Usage:
     old = step.cgroup_before(cgroup)
     elapsed_s = step.elapsed_s
     cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
@@ -295,10 +354,6 @@ def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: Con
         memory_bytes=memory.working_set if memory else None,
         memory_limit_bytes=memory.max if memory else None,
         pressure=_pressure(cgroup.pressure, old.pressure if old else None, elapsed_s),
-        rx_bytes=rx,
-        tx_bytes=tx,
-        rx_bytes_per_second=rx_rate,
-        tx_bytes_per_second=tx_rate,
         read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", elapsed_s),
         write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", elapsed_s),
         pids=pids.current if pids else None,
@@ -454,8 +509,10 @@ def _total(containers: Iterable[ContainerNode]) -> Usage:
 
     A nested container's counters are in its outer one's already.
     """
+    containers = list(containers)
+    keys = {container.key for container in containers}
     all_usages = [container.usage for container in containers]
-    usages = [container.usage for container in containers if container.outer is None]
+    usages = [container.usage for container in containers if container.outer not in keys]
     networks = [container.usage for container in containers if container.is_network_owner]
     histories = [usage.cpu_history for usage in usages]
     return Usage(

@@ -110,6 +110,10 @@ class Plugin:
     """Import the client library, so that its time is not taken for the runtime's silence."""
     configured: Callable[[], Sequence[str]] = _nowhere
     """Further sockets, as configuration files of the runtime's own tools name them; they come first."""
+    runtime: str = ""
+    """What its containers say they are run by, where that is not the plug-in's name."""
+    foreign: tuple[str, ...] = ()
+    """Names of socket files that are another runtime's, which answers in this one's language too."""
     poll_s: float = 0.0
     """Seconds between calls of `Runtime.containers`; fewer when the kernel shows that containers have come or gone.
 
@@ -146,8 +150,9 @@ def sockets_there(plugin: Plugin, host_root: str = "") -> list[str]:
             continue
         path = host_root + path
         for each in sorted(glob.glob(path)) if "*" in path else [path]:  # noqa: PTH207  a whole path is the pattern
-            if is_socket(each):
-                found.setdefault(os.path.realpath(each), each)
+            real = os.path.realpath(each)
+            if is_socket(each) and os.path.basename(real) not in plugin.foreign:  # noqa: PTH119
+                found.setdefault(real, each)
     return list(found.values())
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from topcon.runtimes.spec import Json
 
 BUDGET_S = 0.1
-"""Looking stops after so long, and goes on at the next call."""
+"""What a tick can spare."""
 RETRY_S = 3.0
 """A bundle can appear after the cgroup."""
 TRIES = 4
@@ -52,8 +52,18 @@ _STATES = (
 class Bundles:
     """Names for containers whose runtime does not answer. Only one thread uses it."""
 
-    def __init__(self, host_root: str = "", proc_root: str = "/proc", clock: Callable[[], float] | None = None) -> None:
-        """Read the host's files below ``host_root``; ``clock`` gives monotonic seconds."""
+    def __init__(
+        self,
+        host_root: str = "",
+        proc_root: str = "/proc",
+        clock: Callable[[], float] | None = None,
+        budget_s: float = BUDGET_S,
+    ) -> None:
+        """Read the host's files below ``host_root``; ``clock`` gives monotonic seconds.
+
+        Looking stops after ``budget_s``, and goes on at the next call.
+        """
+        self._budget_s = budget_s
         self._host_root = host_root
         self._proc_root = proc_root
         self._clock = clock or time.monotonic
@@ -82,7 +92,7 @@ class Bundles:
                 before = None
             if before and (before.is_settled or now < before.retry_at):
                 kept[path] = before
-            elif self._clock() - now < BUDGET_S:
+            elif self._clock() - now < self._budget_s:
                 kept[path] = _look(files, found, process, before, now + RETRY_S)
             elif before:
                 kept[path] = before

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
-import socket as sockets
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
+from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Role, Source, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin
+from topcon.runtimes.sockets import TIMEOUT_S, probe, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 NAME = "docker"
-TIMEOUT_S = 5
+REMEDY = "sudo usermod -aG docker $USER, then log in again"
 RELIST_S = 30.0
 """The net under the events: a list, compared with what is known."""
 OVERLAP_S = 1.0
@@ -56,7 +58,7 @@ class Docker:
         Raises:
             SourceUnavailable: nothing answers there, or we may not connect.
         """
-        _probe(socket)
+        probe(socket, REMEDY)
         # 0.12 s, so not before there is somebody to talk to.
         import docker  # noqa: PLC0415
         import requests  # noqa: PLC0415
@@ -199,32 +201,13 @@ class Docker:
 _NOT_FOUND = 404
 
 
-def _probe(socket: str) -> None:
-    """Connect once by hand: docker-py's own words for a refused connection are a paragraph."""
-    with sockets.socket(sockets.AF_UNIX) as probe:
-        probe.settimeout(TIMEOUT_S)
-        try:
-            probe.connect(socket)
-        except PermissionError as error:
-            message = f"permission denied at {socket}"
-            raise SourceUnavailable(message, remedy="sudo usermod -aG docker $USER, then log in again") from error
-        except OSError as error:
-            raise SourceUnavailable(_os_reason(error, socket)) from error
-
-
-def _os_reason(error: OSError, socket: str) -> str:
-    if isinstance(error, TimeoutError | BlockingIOError):
-        return f"no answer at {socket}"
-    return f"{(error.strerror or str(error)).lower()} at {socket}"
-
-
 def _reason(error: BaseException, socket: str) -> str:
     """Find the system's own reason under what the libraries have wrapped around it."""
     for cause in _causes(error):
         if isinstance(cause, TimeoutError) or type(cause).__name__ == "ReadTimeoutError":
             return f"no answer at {socket}"
         if isinstance(cause, OSError) and cause.errno is not None:
-            return _os_reason(cause, socket)
+            return reason(cause, socket)
     text = getattr(error, "explanation", None) or str(error)
     return f"{' '.join(str(text).split())} at {socket}"
 
@@ -241,8 +224,7 @@ def _message(body: str) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     yield error
     inner = [argument for argument in error.args if isinstance(argument, BaseException)]
-    reason = getattr(error, "reason", None)
-    for cause in (error.__cause__, error.__context__, reason, *inner):
+    for cause in (error.__cause__, error.__context__, getattr(error, "reason", None), *inner):
         if isinstance(cause, BaseException):
             yield from _causes(cause)
             return
@@ -288,16 +270,17 @@ def info_from_list(entry: Mapping[str, Any]) -> ContainerInfo:
     health = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", status)
     network = (entry.get("HostConfig") or {}).get("NetworkMode") or ""
     created = entry.get("Created")
+    labels = entry.get("Labels") or {}
     return ContainerInfo(
         id=ContainerId(entry["Id"]),
         runtime=NAME,
         # Links give a container further names, under the linking container's.
-        name=next((name for name in names if name.count("/") == 1), entry["Id"][:12]).lstrip("/"),
+        name=_name(next((name for name in names if name.count("/") == 1), entry["Id"][:12]), labels),
         source=Source.API,
         state=state,
         image=entry.get("Image"),
         command=entry.get("Command"),
-        labels=MappingProxyType(entry.get("Labels") or {}),
+        labels=MappingProxyType(labels),
         ports=tuple(
             Port(port.get("IP") or None, port.get("PublicPort"), port["PrivatePort"], port.get("Type", "tcp"))
             for port in entry.get("Ports") or []
@@ -308,6 +291,25 @@ def info_from_list(entry: Mapping[str, Any]) -> ContainerInfo:
         created_ns=created * 10**9 if isinstance(created, int) else None,
         joins_network_of=_joined(network),
         host_namespaces=("net",) if network == "host" else (),
+        role=_role(labels),
+        volumes=_volumes(entry),
+    )
+
+
+def _name(name: str, labels: Mapping[str, str]) -> str:
+    """Return a container's name; one of a Kubernetes pod has a short one beside the one that cri-dockerd gives it."""
+    return labels.get("io.kubernetes.container.name") or name.lstrip("/")
+
+
+def _role(labels: Mapping[str, str]) -> Role:
+    return Role.SANDBOX if labels.get("io.kubernetes.docker.type") == "podsandbox" else Role.WORKLOAD
+
+
+def _volumes(entry: Mapping[str, Any]) -> tuple[Volume, ...]:
+    return tuple(
+        Volume(mount.get("Name") or mount.get("Source") or "", mount["Destination"], not mount.get("RW", True))
+        for mount in entry.get("Mounts") or []
+        if mount.get("Destination") and mount.get("Type") in {"bind", "volume"}
     )
 
 
@@ -318,6 +320,7 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
     """Turn ``/containers/ID/json`` into what topcon knows of a container."""
     state = entry.get("State") or {}
     config = entry.get("Config") or {}
+    labels = config.get("Labels") or {}
     host = entry.get("HostConfig") or {}
     status = _state(state.get("Status"))
     health = (state.get("Health") or {}).get("Status")
@@ -326,12 +329,12 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
     return ContainerInfo(
         id=ContainerId(entry["Id"]),
         runtime=NAME,
-        name=str(entry.get("Name") or entry["Id"][:12]).lstrip("/"),
+        name=_name(str(entry.get("Name") or entry["Id"][:12]), labels),
         source=Source.API,
         state=status,
         image=config.get("Image"),
         command=" ".join([entry.get("Path") or "", *(entry.get("Args") or [])]).strip() or None,
-        labels=MappingProxyType(config.get("Labels") or {}),
+        labels=MappingProxyType(labels),
         ports=_inspected_ports((entry.get("NetworkSettings") or {}).get("Ports") or {}),
         health=Health(health) if health in set(Health) else None,
         exit_code=state.get("ExitCode") if status.is_over else None,
@@ -345,6 +348,8 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
         stop_signal=config.get("StopSignal"),
         joins_network_of=_joined(host.get("NetworkMode") or ""),
         host_namespaces=tuple(name for name, mode in _MODES.items() if host.get(mode) == "host"),
+        role=_role(labels),
+        volumes=_volumes(entry),
     )
 
 
@@ -374,16 +379,34 @@ def _prepare() -> None:
     import docker  # noqa: F401, PLC0415  0.12 s
 
 
+def contexts() -> tuple[str, ...]:
+    """Return the local sockets of the contexts that ``docker context`` manages, ``unix:///...`` each."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))  # noqa: PTH111  no home, no error
+    return tuple(host for file in sorted(folder.glob("contexts/meta/*/meta.json")) if (host := _context_host(file)))
+
+
+def _context_host(file: Path) -> str | None:
+    try:
+        host = json.loads(file.read_text())["Endpoints"]["docker"]["Host"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+    return host if isinstance(host, str) and host.startswith("unix://") else None
+
+
 PLUGIN = Plugin(
     name=NAME,
+    configured=contexts,
     sockets=(
         "$DOCKER_HOST",
         "/run/docker.sock",
         "/var/run/docker.sock",
         "$XDG_RUNTIME_DIR/docker.sock",
+        "/run/user/*/docker.sock",
         "~/.docker/run/docker.sock",
         "~/.docker/desktop/docker.sock",
     ),
+    # podman-docker links Docker's socket to Podman's.
+    foreign=("podman.sock",),
     connect=Docker,
     prepare=_prepare,
 )

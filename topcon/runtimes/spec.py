@@ -34,12 +34,13 @@ _PODMAN_SANDBOX = f"{_CRIO}SandboxID"
 _OCI_NAMESPACES = {"network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts"}
 _DOCKER_MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupnsMode"}
 _ROLES = {"init": Role.INIT, "ephemeral": Role.EPHEMERAL, "sandbox": Role.SANDBOX, "podsandbox": Role.SANDBOX}
-_OWN_TARGETS = frozenset(
+OWN_TARGETS = frozenset(
     (
         *("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/dev/shm", "/dev/termination-log"),  # noqa: S108
         *("/run/.containerenv", "/var/run/.containerenv", "/sbin/docker-init", "/run/podman-init", "/dev/init"),
     )
 )
+"""Where runtimes and kubelet mount files of their own, which say nothing about a container."""
 _OWN_SOURCE = re.compile(r".*/overlay-containers/[0-9a-f]{64}/userdata/.*|.*/pods/[^/]+/containers/[^/]+/[0-9a-f]+")
 _NAMED_VOLUME = re.compile(r".*/volumes/([^/]+)/_data")
 _LONGEST_NUMBER = 15
@@ -237,7 +238,7 @@ def _volumes(mounts: list[Any]) -> Iterator[Volume]:
     for mount in map(_object, mounts):
         source, target, options = _text(mount.get("source")), _text(mount.get("destination")), mount.get("options")
         is_bind = mount.get("type") == "bind" or {"bind", "rbind"} & _words(options)
-        if not is_bind or not source or not target or target in _OWN_TARGETS or _OWN_SOURCE.fullmatch(source):
+        if not is_bind or not source or not target or target in OWN_TARGETS or _OWN_SOURCE.fullmatch(source):
             continue
         named = _NAMED_VOLUME.fullmatch(source)
         yield Volume(named[1] if named else source, target, is_read_only="ro" in _words(options))

@@ -124,6 +124,7 @@ class RuntimeWatch:
             is_listed=state.is_listed,
             silent_s=silent_s,
             container_count=len(state.infos),
+            runtime=self.plugin.runtime,
         )
         return sample, self._problem(state, silent_s)
 

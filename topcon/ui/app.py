@@ -45,7 +45,7 @@ SIGHUP_STATUS = STATUS_BASE + 1
 
 
 OF_THE_TREE = frozenset(
-    ("act", "clear", "details", "filter", "freeze", "help", "reverse", "sort_by", "sort_menu", "stopped")
+    ("act", "clear", "details", "filter", "freeze", "help", "namespaces", "reverse", "sort_by", "sort_menu", "stopped")
 )
 """Actions that make no sense while another screen lies over the tree."""
 
@@ -65,6 +65,7 @@ class TopconApp(App[int]):
         Binding("greater_than_sign", "sort_by(1)", "sort by the column to the right", show=False),
         Binding("r", "reverse", "reverse the order", show=False),
         Binding("a", "stopped", "show or hide stopped ones", show=False),
+        Binding("4", "namespaces", "namespaces: who shares which; 1 goes back", show=False),
         Binding("f", "freeze", "freeze the screen; counting goes on", show=False),
         Binding("escape", "clear", "back: the filter; never quits", show=False),
         Binding("S", "act('stop')", "stop"),
@@ -176,11 +177,11 @@ class TopconApp(App[int]):
         """Fold or unfold a row, or all."""
         if message.key is not None:
             self._view = self._view.toggled(message.key)
-        elif self._view.collapsed:
-            self._view = replace(self._view, collapsed=frozenset())
         elif self._shown is not None:
-            everything = rows(self._shown, self._view)
-            self._view = replace(self._view, collapsed=frozenset(row.key for row in everything if row.is_expandable))
+            foldable = [row for row in rows(self._shown, self._view) if row.is_expandable]
+            is_open = all(row.is_expanded for row in foldable)
+            folded = frozenset(row.key for row in foldable if is_open)
+            self._view = replace(self._view, collapsed=folded)
         self._draw()
 
     def _draw(self) -> None:
@@ -276,6 +277,15 @@ class TopconApp(App[int]):
             self.push_screen(screen)
             screen.show(self._shown)
 
+    def action_namespaces(self) -> None:
+        """Show who lives in which namespace."""
+        from topcon.ui.screens.namespaces import NamespaceScreen  # noqa: PLC0415  not before it is asked for
+
+        if self._shown is not None:
+            screen = NamespaceScreen(lambda: self._view, self._header, self._wrong)
+            self.push_screen(screen)
+            screen.show(self._shown)
+
     def action_filter(self) -> None:
         """Ask for a filter; it applies as it is typed."""
         field = self.query_one("#filter", Input)
@@ -364,14 +374,18 @@ class TopconApp(App[int]):
 
     @work(thread=True, group="question", exclusive=True, exit_on_error=True)
     def _look_at_consequences(self, actions: Actions, verb: Verb, container: ContainerNode, snapshot: Snapshot) -> None:
-        self.post_message(QuestionReady(verb, container, actions.consequences(verb, container, snapshot)))
+        way = actions.way(verb, container)
+        if way is not None:
+            consequences = actions.consequences(verb, container, snapshot, way)
+            self.post_message(QuestionReady(verb, container, consequences, way))
 
     def on_question_ready(self, message: QuestionReady) -> None:
         """Ask."""
         from topcon.ui.screens.confirm import ConfirmScreen  # noqa: PLC0415  not before it is asked for
 
         if len(self.screen_stack) == 1:
-            self.push_screen(ConfirmScreen(message.verb, message.container, message.consequences), self._answered)
+            screen = ConfirmScreen(message.verb, message.container, message.consequences, message.way)
+            self.push_screen(screen, self._answered)
 
     def _answered(self, request: Request | None) -> None:
         if request is not None and self._actions is not None:

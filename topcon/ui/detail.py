@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from topcon.columns import SEVERITY_MARKS, Line, state_text
-from topcon.model.sample import NAMESPACE_KINDS
+from topcon.columns import SEVERITY_MARKS, Line, state_text, title_of
+from topcon.model.sample import NAMESPACE_KINDS, Role
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
 from topcon.text import (
     UNKNOWN,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from topcon.columns import Node
-    from topcon.model.sample import Port
+    from topcon.model.sample import Port, Volume
     from topcon.model.snapshot import PressureShare, Snapshot, Usage
 
 T = TypeVar("T", int, float)
@@ -106,15 +106,25 @@ def _pair(label: str, value: object, tone: Tone = Tone.PLAIN) -> Spans:
 def _pod(snapshot: Snapshot, pod: PodNode) -> list[Spans]:
     line = Line(pod, None, snapshot.sample.wall_ns)
     lines = [
-        _pair("pod", pod.name, Tone.STRONG),
+        _pair("pod", pod.title, Tone.STRONG),
         _pair("kind", f"{pod.kind} ({pod.key})"),
+        *([_pair("workload", f"{pod.workload.kind} {pod.workload.name}")] if pod.workload else []),
+        *([_pair("QoS", pod.qos)] if pod.qos else []),
+        *([_pair("cgroup", pod.cgroup.path)] if pod.cgroup else []),
         _pair("state", state_text(line)),
         *_title("Containers"),
     ]
     for container in pod.containers:
         state = state_text(Line(container, None, snapshot.sample.wall_ns))
-        lines.append(_pair(state, container.name))
-    return [*lines, *_usage(pod.usage)]
+        lines.append(_pair(state, title_of(container)))
+    return [*lines, *_usage(pod.usage), *_shared_volumes(pod)]
+
+
+def _shared_volumes(pod: PodNode) -> list[Spans]:
+    names: dict[str, str] = {container.key: container.name for container in pod.containers}
+    shared = sorted(pod.shared_volumes.items())
+    lines = [_pair(printable(source), ", ".join(names[key] for key in keys)) for source, keys in shared]
+    return [*_title("Shared volumes"), *lines] if lines else []
 
 
 def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
@@ -127,7 +137,8 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
         _pair("runtime", f"{info.runtime} (named by {info.source})"),
         _pair("image", info.image),
         _pair("command", info.command),
-        _pair("pod", f"{pod.name} ({pod.kind})"),
+        *([_pair("role", info.role)] if info.role is not Role.WORKLOAD else []),
+        _pair("pod", f"{pod.title} ({pod.kind})"),
         *_title("State"),
         _pair("state", state_text(line)),
         _pair("health", info.health),
@@ -145,10 +156,17 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
     if info.ports:
         lines += _title("Ports")
         lines += [_pair(printable(f"{port.container_port}/{port.protocol}"), _published(port)) for port in info.ports]
+    if info.volumes:
+        lines += _title("Volumes")
+        lines += [_pair(printable(volume.target), _mounted(volume)) for volume in info.volumes]
     if info.labels:
         lines += _title("Labels")
         lines += [_pair(printable(name), value) for name, value in sorted(info.labels.items())]
     return lines
+
+
+def _mounted(volume: Volume) -> str:
+    return f"is {volume.source}{', read-only' if volume.is_read_only else ''}"
 
 
 def _when(wall_ns: int | None, snapshot: Snapshot) -> str | None:

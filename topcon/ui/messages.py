@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from topcon.actions import Outcome, Verb
+    from topcon.actions import Outcome, Verb, Way
     from topcon.model.snapshot import ContainerNode, Snapshot
 
 
@@ -37,6 +37,7 @@ class QuestionReady(Message):
     verb: Verb
     container: ContainerNode
     consequences: list[str]
+    way: Way
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from topcon.columns import ASCENDING, COLUMNS, NAME, Column
 from topcon.findings import CPU_THROTTLED, MEMORY_NEAR_LIMIT, STALLED
-from topcon.model.sample import Health, State
+from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, Severity
 from topcon.text import cell_width, padded
 from topcon.ui.spans import Span, Spans, Tone, bar, bars, sparkline, steady_top
@@ -158,7 +158,7 @@ def severity_tone(severity: Severity | None) -> Tone:
 
 
 def _name_tone(line: Line) -> Tone:
-    if line.is_stopped:
+    if line.is_stopped or (isinstance(line.node, ContainerNode) and line.node.info.role is Role.SANDBOX):
         return Tone.DIM
     return Tone.PLAIN if isinstance(line.node, ContainerNode) else Tone.STRONG
 

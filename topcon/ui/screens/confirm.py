@@ -9,7 +9,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from topcon.actions import Request, Verb, describe, request_for
+from topcon.actions import Request, Verb, Way, describe, request_for
 from topcon.text import printable
 from topcon.ui.widgets.keys import Keys
 
@@ -34,20 +34,22 @@ class ConfirmScreen(ModalScreen[Request | None]):
         Binding("right,down", "app.focus_next", "next", show=False),
     ]
 
-    def __init__(self, verb: Verb, container: ContainerNode, consequences: list[str]) -> None:
-        """Ask about ``container`` as it was seen, and show the consequences, a line each."""
+    def __init__(self, verb: Verb, container: ContainerNode, consequences: list[str], way: Way = Way.RUNTIME) -> None:
+        """Ask about ``container`` as it was seen, and show the consequences of doing it in that way, a line each."""
         super().__init__()
         self._verb = verb
         self._container = container
         self._consequences = consequences
-        self._request = request_for(verb, container)
+        self._way = way
+        self._request = request_for(verb, container, way=way)
 
     def compose(self) -> ComposeResult:
         """Lay out the question."""
         info = self._container.info
         with Vertical(classes="dialog"):
             name = f"{self._verb.capitalize()} {printable(info.name)}?"
-            yield Static(f"{name}  ({info.runtime}, {info.id[:12]})", classes="title", markup=False)
+            way = ", through the kernel" if self._way is Way.KERNEL else ""
+            yield Static(f"{name}  ({info.runtime}, {info.id[:12]}{way})", classes="title", markup=False)
             yield Static(self._text(self._request), classes="text", id="effect", markup=False)
             if self._verb.has_grace:
                 with Horizontal(classes="field"):
@@ -88,11 +90,12 @@ class ConfirmScreen(ModalScreen[Request | None]):
         try:
             if self._verb.has_grace:
                 grace_s = float(self.query_one("#grace", Input).value)
-                return (
-                    request_for(self._verb, self._container, grace_s) if GRACE_S[0] <= grace_s <= GRACE_S[1] else None
-                )
+                if not GRACE_S[0] <= grace_s <= GRACE_S[1]:
+                    return None
+                return request_for(self._verb, self._container, grace_s, way=self._way)
             if self._verb is Verb.KILL:
-                return request_for(self._verb, self._container, signal=self.query_one("#signal", Input).value)
+                signal = self.query_one("#signal", Input).value
+                return request_for(self._verb, self._container, signal=signal, way=self._way)
         except ValueError:
             return None
         return self._request

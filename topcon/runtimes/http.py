@@ -1,0 +1,213 @@
+"""JSON over HTTP on a unix socket, by the standard library alone, for the runtimes that speak it.
+
+Each request has a connection of its own, so a daemon that ends when it is idle, or is started anew, is met again at the
+next one. Answers are foreign: their size is bounded, and the functions below take any JSON for what it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.runtimes.sockets import connected, probe, reason
+
+if TYPE_CHECKING:
+    import socket as sockets
+    from collections.abc import Mapping
+    from http.client import HTTPResponse
+
+TIMEOUT_S = 5.0
+"""For a question, from its beginning to the end of its answer."""
+ACTION_S = 60.0
+"""For an action, beside what it waits for itself."""
+LARGEST_BYTES = 64 << 20
+"""A longer answer is refused: a thousand containers take one or two megabytes."""
+
+_CHUNK_BYTES = 1 << 16
+_CUT_SHORT = "answer cut short"
+_ERROR = 400
+_WORDS = ("message", "error", "cause")
+"""Under which names the daemons say why they refuse: Podman, Incus and LXD."""
+_LONGEST_WORDS = 500
+_LAST_S = 253_402_300_799
+"""The end of the year 9999, in seconds since 1970: later dates cannot be written."""
+
+
+class Refused(SourceUnavailable):
+    """An answer that says no."""
+
+    def __init__(self, status: int, words: str, socket: str) -> None:
+        """Name the HTTP status and the daemon's own words."""
+        super().__init__(f"{status} at {socket}: {words}")
+        self.status = status
+        self.words = words
+
+
+def prepare() -> None:
+    """Import what requests need."""
+    import http.client  # noqa: F401, PLC0415  0.03 s
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSocket:
+    """A daemon behind a unix socket."""
+
+    socket: str
+    remedy: str | None = None
+    """The command that would let us in, where we may not connect."""
+
+    def probe(self) -> None:
+        """Connect, and leave it at that.
+
+        Raises:
+            SourceUnavailable: nothing listens there, or we may not connect.
+        """
+        probe(self.socket, self.remedy)
+
+    def request(self, method: str, path: str, body: object = None, timeout_s: float = TIMEOUT_S) -> Any:  # noqa: ANN401
+        """Return the parsed answer; None for one without a body, as ``204`` and ``304`` (already so) are.
+
+        Raises:
+            SourceUnavailable: nothing answers there, or in time.
+            Refused: the answer is an error.
+            ParseError: the answer is no JSON.
+        """
+        import http.client  # noqa: PLC0415
+
+        connection = http.client.HTTPConnection("localhost")
+        channel = connection.sock = connected(self.socket, timeout_s, self.remedy)
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        deadline = time.monotonic() + timeout_s
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            with connection.getresponse() as response:
+                status, text = response.status, self._read(response, channel, deadline)
+        except http.client.IncompleteRead as error:
+            raise self._unavailable(_CUT_SHORT) from error
+        except OSError as error:
+            raise SourceUnavailable(reason(error, self.socket)) from error
+        except http.client.HTTPException as error:
+            raise self._malformed(path, str(error)) from error
+        finally:
+            connection.close()
+            channel.close()
+        if status >= _ERROR:
+            raise Refused(status, _words(text), self.socket)
+        return self._parse(path, text)
+
+    def act(self, method: str, path: str, body: object = None, timeout_s: float = ACTION_S) -> Any:  # noqa: ANN401  JSON
+        """Do the same for an action.
+
+        Raises:
+            ActionFailed: it was not done; the daemon's own words where it gave any.
+        """
+        try:
+            return self.request(method, path, body, timeout_s)
+        except Refused as error:
+            raise ActionFailed(error.words) from error
+        except (SourceUnavailable, ParseError) as error:
+            raise ActionFailed(str(error)) from error
+
+    def _read(self, response: HTTPResponse, channel: sockets.socket, deadline: float) -> bytes:
+        """Read an answer to its end; a socket's own time-out begins anew with every byte."""
+        chunks, size = [], 0
+        while not response.isclosed():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            channel.settimeout(left_s)
+            chunk = response.read1(_CHUNK_BYTES)
+            # Closed at the end of some answers, empty at the end of others.
+            if not chunk:
+                break
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_BYTES:
+                message = f"answer of more than {LARGEST_BYTES} bytes"
+                raise self._unavailable(message)
+        if response.length:
+            raise self._unavailable(_CUT_SHORT)
+        return b"".join(chunks)
+
+    def _parse(self, path: str, text: bytes) -> Any:  # noqa: ANN401  JSON
+        if not text:
+            return None
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise self._malformed(path, text[:200].decode(errors="replace")) from None
+
+    def _malformed(self, path: str, text: str) -> ParseError:
+        return ParseError(f"{path} at {self.socket}", text)
+
+    def _unavailable(self, what: str) -> SourceUnavailable:
+        return SourceUnavailable(f"{what} at {self.socket}")
+
+
+def _words(text: bytes) -> str:
+    """Return the daemon's own words in the body of an error, in one line."""
+    try:
+        answer = to_object(json.loads(text))
+    except (ValueError, RecursionError):
+        answer = {}
+    said = next((answer[name] for name in _WORDS if to_text(answer.get(name))), None)
+    whole = said if isinstance(said, str) else text[: 4 * _LONGEST_WORDS].decode(errors="replace")
+    return " ".join(whole.split())[:_LONGEST_WORDS] or "no reason given"
+
+
+# What is not of the type that it should be is taken for not said.
+
+
+def to_text(value: object) -> str | None:
+    """Return a text; None for an empty one."""
+    return value if isinstance(value, str) and value else None
+
+
+def to_int(value: object) -> int | None:
+    """Return a whole number of 64 bits; JSON's true and false are none."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -(1 << 63) <= value < 1 << 63 else None
+
+
+def to_object(value: object) -> dict[str, Any]:
+    """Return an object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def to_list(value: object) -> list[Any]:
+    """Return a list, or an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def to_labels(value: object) -> Mapping[str, str]:
+    """Return those of an object's values that are texts."""
+    return MappingProxyType({key: text for key, text in to_object(value).items() if isinstance(text, str)})
+
+
+def to_time_ns(seconds: object) -> int | None:
+    """Turn seconds since 1970 into nanoseconds; None for Go's "never", which is long before."""
+    whole = to_int(seconds)
+    return whole * 10**9 if whole is not None and 0 < whole <= _LAST_S else None
+
+
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def parse_time_ns(text: object) -> int | None:
+    """Parse RFC 3339 with nanoseconds to nanoseconds since 1970; None for what means "never", up to 1970."""
+    match = _RFC_3339.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        return None
+    try:
+        whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    seconds_ns = to_time_ns(int(whole.timestamp()))
+    return None if seconds_ns is None else seconds_ns + int((match[2] or "").ljust(9, "0"))
