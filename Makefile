@@ -1,6 +1,6 @@
 PYTHON ?= .venv/bin/python
 
-.PHONY: install check format lint types imports test integration bench peers screenshots
+.PHONY: install check format lint types imports test integration lab bench peers screenshots
 
 install:
 	python3 -m venv --without-pip .venv
@@ -28,6 +28,9 @@ test:
 
 integration:
 	$(PYTHON) -m pytest -m integration
+
+lab:
+	$(PYTHON) -m pytest -m lab tests/lab
 
 bench:
 	$(PYTHON) tests/benchmarks/run.py

@@ -311,6 +311,9 @@ class Actions:
         is_able = watch is not None and watch.answers and verb in watch.abilities
         if is_able and watch is not None and not _is_out_of_step(verb, container, watch):
             return Way.RUNTIME
+        if watch is None and self._runtimes.is_settling:
+            # Its runtime may only not have been heard yet.
+            return None
         if self._may(verb, container):
             return Way.KERNEL
         return Way.RUNTIME if is_able else None

@@ -175,7 +175,7 @@ class Sampler:
             if cgroup is None:
                 continue
             if inode != inodes[path] or process is None or self._may_have_ended(cgroup, process):
-                process = self._first_process(path, inodes)
+                process = self._first_process(path, found, inodes)
             if process is not None:
                 firsts[path] = (inodes[path], process)
         self._firsts = firsts
@@ -193,12 +193,18 @@ class Sampler:
             return not self._sources.processes.is_running(process)
         return False
 
-    def _first_process(self, path: CgroupPath, inodes: Mapping[CgroupPath, int]) -> ProcessSample | None:
-        """Look in the container's cgroup, then in those below: a systemd or crun inside moves its processes there."""
+    def _first_process(
+        self, path: CgroupPath, found: Mapping[CgroupPath, FoundContainer], inodes: Mapping[CgroupPath, int]
+    ) -> ProcessSample | None:
+        """Look in the container's cgroup, then in those below: a systemd or crun inside moves its processes there.
+
+        What is in a container nested in it is not its own.
+        """
         sources = self._sources
         below = f"{path}/"
+        nested = tuple(f"{other}/" for other in found if other.startswith(below))
         for each in (path, *sorted(other for other in inodes if other.startswith(below))):
-            pids = sources.cgroups.processes(each)
+            pids = [] if f"{each}/".startswith(nested) else sources.cgroups.processes(each)
             if pids:
                 return sources.processes.first_of(pids, self._boot_ns or 0)
         return None
@@ -228,7 +234,7 @@ class Sampler:
         for watch in self._sources.runtimes.look():
             sample, problem = watch.look()
             samples.append(sample)
-            if problem:
+            if problem and (not sample.lies_beneath or any(_may_be_of(sample, each) for each in found.values())):
                 problems.append(problem)
             # Two runtimes can see one container; the first that does names it.
             for info in watch.infos:
@@ -283,6 +289,10 @@ class Sampler:
             if access.refused:
                 problems.append(Problem(source, f"permission denied at {access.refused}: {lost}", "sudo topcon"))
         return problems
+
+
+def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:
+    return container.runtime in {runtime.runtime or runtime.name, None} and not container.is_candidate
 
 
 class SamplerThread(threading.Thread):

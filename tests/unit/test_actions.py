@@ -151,6 +151,7 @@ class Watches:
     abilities: frozenset[str] = EVERY_ABILITY
     knows: bool = True
     answers: bool = True
+    is_settling: bool = False
     said: State = State.RUNNING
     said_next: State | None = None
     """What it says of the container when it is asked again."""
@@ -376,6 +377,14 @@ def test_the_kernel_does_what_it_can_where_no_runtime_would(desk: Desk, lack: st
     assert {desk.actions.way(verb, container) for verb in possible} == {Way.KERNEL}
     assert desk.actions.way(Verb.RESTART, container) is None
     assert desk.actions.way(Verb.START, container) is None
+
+
+def test_the_kernel_is_not_asked_while_a_runtime_may_be_about_to_answer(desk: Desk) -> None:
+    desk.watches.knows, desk.watches.is_settling = False, True
+
+    assert desk.actions.verbs(live()) == ()
+    desk.watches.is_settling = False
+    assert Verb.STOP in desk.actions.verbs(live())
 
 
 def test_the_kernel_does_only_what_the_runtime_has_no_way_to_do(desk: Desk) -> None:

@@ -445,6 +445,31 @@ def test_a_runtime_that_is_only_polled_is_asked_again_when_containers_come_or_go
     end(watch, daemon)
 
 
+def test_of_several_that_know_a_container_one_that_answers_is_found(clock: Clock) -> None:
+    watches = RuntimeWatches(clock=clock)
+    silent, answering = (RuntimeWatch(Daemon().plugin, path, clock) for path in ("/a.sock", "/b.sock"))
+    watches._watches = {("a", "/a.sock"): silent, ("b", "/b.sock"): answering}
+    silent._state = answering._state = replace(silent._state, ids=frozenset({WEB}), is_listed=True)
+    assert watches.of(WEB) is silent
+    silent._unanswered_since = clock.now
+    clock.now += SILENT_AFTER_S + 1
+
+    assert watches.of(WEB) is answering
+    assert watches.of(DB) is None
+
+
+def test_a_runtime_is_settling_until_it_has_answered_or_been_silent_for_two_seconds(
+    watch: RuntimeWatch, daemon: Daemon, clock: Clock
+) -> None:
+    assert watch.is_settling
+    watch.start()
+    until(lambda: daemon.asked == 1)
+    clock.now += SILENT_AFTER_S
+    assert watch.is_settling
+    clock.now += 0.1
+    assert not watch.is_settling
+
+
 # Waiting.
 
 

@@ -38,10 +38,14 @@ class SignalMasks:
 
     caught: int
     ignored: int
+    blocked: int = 0
 
     def handles(self, number: int) -> bool:
-        """Whether the process has a handler for the signal."""
-        return bool(self.caught >> (number - 1) & 1)
+        """Whether the process has a handler for the signal, or blocks it, as those do that wait for it.
+
+        systemd reads its signals from a descriptor (signalfd(2)), tini waits for them (sigtimedwait(2)).
+        """
+        return bool((self.caught | self.blocked) >> (number - 1) & 1)
 
     def ignores(self, number: int) -> bool:
         """Whether the process ignores the signal."""
@@ -66,10 +70,11 @@ def parse_ns_pids(status: bytes) -> tuple[int, ...]:
 
 
 def parse_signal_masks(status: bytes) -> SignalMasks | None:
-    """Return ``SigCgt`` and ``SigIgn`` of ``/proc/PID/status``."""
+    """Return ``SigCgt``, ``SigIgn`` and ``SigBlk`` of ``/proc/PID/status``."""
     caught, ignored = _status_field(status, b"SigCgt"), _status_field(status, b"SigIgn")
+    blocked = _status_field(status, b"SigBlk") or [b"0"]
     try:
-        return SignalMasks(int(caught[0], 16), int(ignored[0], 16))
+        return SignalMasks(int(caught[0], 16), int(ignored[0], 16), int(blocked[0], 16))
     except (IndexError, ValueError):
         return None
 

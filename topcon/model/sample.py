@@ -429,6 +429,8 @@ class RuntimeSample:
     container_count: int = 0
     runtime: str = ""
     """What its containers say they are run by, where that is not its name."""
+    lies_beneath: bool = False
+    """Whether other runtimes use it for themselves."""
 
     def runs(self, container: ContainerInfo) -> bool:
         """Whether a container is of this runtime, though perhaps of another daemon."""

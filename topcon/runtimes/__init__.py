@@ -112,6 +112,9 @@ class Plugin:
     """Further sockets, as configuration files of the runtime's own tools name them; they come first."""
     runtime: str = ""
     """What its containers say they are run by, where that is not the plug-in's name."""
+    lies_beneath: bool = False
+    """Whether other runtimes use it for themselves: what is wrong with it then concerns nobody, unless it has
+    containers of its own."""
     foreign: tuple[str, ...] = ()
     """Names of socket files that are another runtime's, which answers in this one's language too."""
     poll_s: float = 0.0

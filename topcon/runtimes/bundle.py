@@ -160,7 +160,13 @@ def find_out(
 
 def _short(found: FoundContainer) -> str:
     """What to call a container without a name: of the ids that a runtime made up, people know twelve digits."""
-    return found.id[:12] if _HEX64.fullmatch(found.id) else found.id
+    name = _given(found)
+    return name[:12] if _HEX64.fullmatch(name) else name
+
+
+def _given(found: FoundContainer) -> str:
+    """The id that the runtime was given: of containerd's, whose ids hold their namespace where it is needed, a part."""
+    return found.id.rpartition("/")[2] if found.runtime == "containerd" else found.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,12 @@ class _Case:
     @property
     def is_file_name(self) -> bool:
         """Whether the id can be a part of a path: that of a unit may have been anything."""
-        return "/" not in self.found.id and self.found.id not in {".", ".."}
+        return "/" not in self.given and self.given not in {".", ".."}
+
+    @property
+    def given(self) -> str:
+        """The id that the runtime was given."""
+        return _given(self.found)
 
 
 def _case(files: HostFiles, found: FoundContainer, process: ProcessSample) -> _Case:
@@ -200,7 +211,7 @@ def _case(files: HostFiles, found: FoundContainer, process: ProcessSample) -> _C
         shim, conmon = argv.parse_shim(words), argv.parse_conmon(words)
         # The containers of a Kubernetes pod are children of the shim of its sandbox.
         is_pod_shim = shim is not None and distance == 0 and not found.is_candidate
-        if shim and (shim.id == found.id or is_pod_shim):
+        if shim and (found.id in {shim.id, f"{shim.namespace}/{shim.id}"} or is_pod_shim):
             return _Case(found, process, pid, shim, None, blank)
         if conmon and conmon.id == found.id:
             return _Case(found, process, pid, None, conmon, blank)
@@ -256,10 +267,10 @@ def _shim_bundle(case: _Case, files: HostFiles) -> ContainerInfo | None:
     known = _shim(case, files)
     if known is None or case.shim is None or not case.is_file_name:
         return None
-    bundle = f"{_SHIM_BUNDLES}/{case.shim.namespace}/{case.found.id}/config.json"
+    bundle = f"{_SHIM_BUNDLES}/{case.shim.namespace}/{case.given}/config.json"
     run_directory = os.path.dirname(case.shim.address)  # noqa: PTH120  text
     # The containers of a pod lie side by side, and the shim stands in the first.
-    config = files.process_object(case.keeper, f"cwd/../{case.found.id}/config.json")
+    config = files.process_object(case.keeper, f"cwd/../{case.given}/config.json")
     for directory in (run_directory, f"{run_directory}/daemon", "/run/containerd"):
         config = config or files.json_object(f"{directory}/{bundle}", case.keeper)
     return replace(spec.info_from_spec(config, known), runtime=known.runtime) if config else None
@@ -322,11 +333,11 @@ def _plain(case: _Case, files: HostFiles) -> ContainerInfo | None:
     if case.keeper or case.found.outer or not case.is_file_name:
         return None
     for runtime, template in _STATES:
-        path = template.format(id=case.found.id, uid=files.owner(case.process.pid))
+        path = template.format(id=case.given, uid=files.owner(case.process.pid))
         state = files.json_object(path, None)
         # What a state says of a container that is long gone confirms nothing.
         if state is not None and (spec.pid_of_state(state) in case.pids or not case.found.is_candidate):
-            known = replace(case.blank, runtime=case.found.runtime or runtime, name=case.found.id)
+            known = replace(case.blank, runtime=case.found.runtime or runtime, name=case.given)
             bundle = spec.bundle_of_state(state)
             config = files.json_object(f"{bundle}/config.json", None) if bundle else None
             return known if config is None else spec.info_from_spec(config, known)

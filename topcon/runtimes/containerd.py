@@ -464,6 +464,7 @@ PLUGIN = Plugin(
         "/var/snap/microk8s/common/run/containerd.sock",
         "/run/k0s/containerd.sock",
     ),
+    lies_beneath=True,
     connect=Containerd,
     prepare=grpc_channel.prepare,
     configured=_configured,

@@ -80,6 +80,11 @@ class RuntimeWatch:
         """Whether the first attempt has come to an end, one way or the other."""
         return self._state.is_listed or self._state.failure is not None
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether the first answer is still to be expected."""
+        return not self.is_settled and self._silent_s() <= SILENT_AFTER_S
+
     def knows(self, container: ContainerId) -> bool:
         """Whether the runtime has listed the container."""
         return container in self._state.ids
@@ -125,6 +130,7 @@ class RuntimeWatch:
             silent_s=silent_s,
             container_count=len(state.infos),
             runtime=self.plugin.runtime,
+            lies_beneath=self.plugin.lies_beneath,
         )
         return sample, self._problem(state, silent_s)
 
@@ -231,6 +237,9 @@ class RuntimeWatches:
         wanted = self._wanted or dict.fromkeys(plugin_names())
         for name, socket in wanted.items():
             plugin = load(name)
+            if socket:
+                # Who names it wants to know.
+                plugin = replace(plugin, lies_beneath=False)
             for path in [socket] if socket else sockets_there(plugin, self._host_root):
                 if (name, path) not in self._watches:
                     watch = RuntimeWatch(plugin, path, self._clock)
@@ -247,5 +256,11 @@ class RuntimeWatches:
             time.sleep(0.01)
 
     def of(self, container: ContainerId) -> RuntimeWatch | None:
-        """Return the watch of the runtime that has listed a container."""
-        return next((watch for watch in self._watches.values() if watch.knows(container)), None)
+        """Return the watch of the runtime that has listed a container; if there are several, one that answers."""
+        knowing = [watch for watch in self._watches.values() if watch.knows(container)]
+        return next((watch for watch in knowing if watch.answers), knowing[0] if knowing else None)
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether one may be about to answer for the first time."""
+        return any(watch.is_settling for watch in self._watches.values())
