@@ -670,3 +670,17 @@ def test_the_names_of_block_devices(raw: bytes, devices: dict[tuple[int, int], s
 def test_block_devices_in_another_form_are_refused(line: bytes) -> None:
     with pytest.raises(ParseError):
         parse_partitions(b"major minor  #blocks  name\n\n" + line, PATH)
+
+
+def test_a_signal_that_is_blocked_is_waited_for_by_other_means() -> None:
+    # systemd as the first process of a machine: SIGTERM (15) and SIGRTMIN+3 (37) come through a descriptor.
+    masks = parse_signal_masks(b"SigBlk:\t7fefc1fe28014a03\nSigIgn:\t0000000000001000\nSigCgt:\t00000000000004ec\n")
+
+    assert masks is not None
+    assert masks.handles(15)
+    assert masks.handles(37)
+    assert not masks.handles(9)
+
+
+def test_a_status_without_a_mask_of_what_is_blocked_blocks_nothing() -> None:
+    assert parse_signal_masks(b"SigIgn:\t0\nSigCgt:\t4000\n") == SignalMasks(caught=0x4000, ignored=0)

@@ -339,17 +339,3 @@ def test_a_signal_is_known_by_its_names_and_its_number(name: str, number: int) -
 def test_what_is_no_signal_is_refused(name: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  the message is no more than the name
         signal_number(name)
-
-
-def test_a_signal_that_is_blocked_is_waited_for_by_other_means() -> None:
-    # systemd as the first process of a machine: SIGTERM (15) and SIGRTMIN+3 (37) come through a descriptor.
-    masks = parse_signal_masks(b"SigBlk:\t7fefc1fe28014a03\nSigIgn:\t0000000000001000\nSigCgt:\t00000000000004ec\n")
-
-    assert masks is not None
-    assert masks.handles(15)
-    assert masks.handles(37)
-    assert not masks.handles(9)
-
-
-def test_a_status_without_a_mask_of_what_is_blocked_blocks_nothing() -> None:
-    assert parse_signal_masks(b"SigIgn:\t0\nSigCgt:\t4000\n") == SignalMasks(caught=0x4000, ignored=0)
