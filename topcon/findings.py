@@ -214,6 +214,9 @@ def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding 
     process = container.process
     if process is None or container.info.state not in {State.RUNNING, State.PAUSED}:
         return None
+    # A user's own daemon may not even be running: Podman does without.
+    if container.cgroup is not None and container.cgroup.path.startswith("/user.slice/"):
+        return None
     if snapshot.sample.wall_ns - process.started_ns < KERNEL_LEAD_S * 1e9:
         return None
     return Finding(

@@ -15,6 +15,7 @@ from samples import (
     info_of,
     netns_of,
     on_network,
+    path_of,
     process_of,
     running,
     sample_of,
@@ -387,3 +388,29 @@ def test_two_of_one_name_in_different_places_are_two() -> None:
         "flatpak:org.mozilla.firefox",
         "flatpak:org.mozilla.firefox@11",
     ]
+
+
+def test_the_tasks_of_an_allocation_of_nomad_are_a_pod() -> None:
+    alloc = "5f1c2f9a-8d6e-4f43-9e0a-0c9c7d1b2a3f"
+    boxes = []
+    for task in ("web", "log"):
+        path = CgroupPath(f"/nomad.slice/share.slice/{alloc}.{task}.scope")
+        boxes.append(Box(found=FoundContainer(path, "nomad", ContainerId(f"{alloc}.{task}")), cgroup=cgroup_of(path)))
+
+    pod = pod_in(snapshot_after(sample_of(*boxes)), f"nomad:{alloc}")
+
+    assert (pod.name, names_of(pod)) == ("5f1c2f9a", ["log", "web"])
+
+
+def test_a_container_in_a_users_slice_is_not_missed_by_the_daemon_of_root() -> None:
+    users = CgroupPath(f"/user.slice/user-1000.slice/libpod-{container_id('web')}.scope")
+    lost = {
+        path: Box(
+            found=FoundContainer(path, "docker", container_id("web")), cgroup=cgroup_of(path), process=process_of("web")
+        )
+        for path in (users, path_of("web"))
+    }
+
+    codes = {path: [each.code for each in snapshot_after(sample_of(box)).findings] for path, box in lost.items()}
+
+    assert codes == {users: [], path_of("web"): ["unknown-to-runtime"]}

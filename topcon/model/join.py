@@ -190,7 +190,9 @@ def _named(found: FoundContainer, runtime: str | None, info: ContainerInfo | Non
 
 
 def _own_name(found: FoundContainer) -> str:
-    """Shorten an id of digits; one that a person chose is a name."""
+    """Shorten an id of digits; one that a person chose is a name. Nomad's is ``ALLOC.TASK``."""
+    if found.runtime == NOMAD:
+        return found.id.partition(".")[2] or found.id
     return short_id(found.id) if _is_digits(found.id.partition("@")[0]) else found.id
 
 
@@ -198,6 +200,7 @@ def _is_digits(text: str) -> bool:
     return len(text) >= _LEAST_DIGITS and set(text) <= _DIGITS
 
 
+NOMAD = "nomad"
 _LEAST_DIGITS = 32
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -238,6 +241,8 @@ def _pod_key(member: Member) -> PodKey | None:
     """The pod of a container, as its cgroup, its runtime or its labels tell."""
     if member.found is not None and member.found.pod is not None:
         return member.found.pod.kind, member.found.pod.id
+    if member.info.runtime == NOMAD:
+        return PodKind.NOMAD, member.info.id.partition(".")[0]
     pod = member.info.pod or pod_of_labels(member.info.labels)
     return (pod.kind, pod.id) if pod else None
 
