@@ -200,14 +200,16 @@ class Sampler:
 
         What is in a container nested in it is not its own.
         """
-        sources = self._sources
+        pids = self._sources.cgroups.processes(path) or self._pids_below(path, found, inodes)
+        return self._sources.processes.first_of(pids, self._boot_ns or 0) if pids else None
+
+    def _pids_below(
+        self, path: CgroupPath, found: Mapping[CgroupPath, FoundContainer], inodes: Mapping[CgroupPath, int]
+    ) -> list[int]:
         below = f"{path}/"
         nested = tuple(f"{other}/" for other in found if other.startswith(below))
-        for each in (path, *sorted(other for other in inodes if other.startswith(below))):
-            pids = [] if f"{each}/".startswith(nested) else sources.cgroups.processes(each)
-            if pids:
-                return sources.processes.first_of(pids, self._boot_ns or 0)
-        return None
+        own = sorted(other for other in inodes if other.startswith(below) and not f"{other}/".startswith(nested))
+        return next((pids for each in own if (pids := self._sources.cgroups.processes(each))), [])
 
     def _networks(
         self, host: HostSample, processes: Iterable[ProcessSample]
