@@ -1,6 +1,7 @@
 """Make the pictures of the README from the host that this runs on: ``make screenshots``, as root.
 
-They show what is there: run some containers first. It takes a minute, so that the histories are full.
+They show what is there: run some containers first, or let it run in the virtual machine of ``tests/lab``, as those of
+the README were made. It takes a minute, so that the histories are full.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ PICTURES = (
     ("tree-light", "topcon-light", (150, 30), ()),
     ("narrow", "topcon-dark", (80, 24), ()),
     ("details", "topcon-dark", (110, 40), ("enter",)),
-    ("stop", "topcon-dark", (110, 30), ("slash", *"web", "enter", "end", "S")),
+    ("namespaces", "topcon-dark", (130, 36), ("4",)),
+    ("stop", "topcon-dark", (110, 30), ("slash", *"shop-web", "enter", "end", "S")),
 )
 
 

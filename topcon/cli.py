@@ -206,6 +206,7 @@ def _run_ui(options: dict[str, Any]) -> int:
     actions = build_actions(config, runtimes)
     from topcon.columns import DEFAULT_SORT
     from topcon.ui.app import TopconApp
+    from topcon.ui.detail import OUTPUT_LINES
     from topcon.ui.themes import load_theme
 
     theme = load_theme(config.theme)
@@ -228,6 +229,7 @@ def _run_ui(options: dict[str, Any]) -> int:
         filter_text=config.filter,
         sort=config.sort or DEFAULT_SORT,
         endpoint=endpoint.url if endpoint else None,
+        tail=lambda container: runtimes.tail(container, OUTPUT_LINES),
     )
     try:
         return app.run_until_quit()

@@ -132,6 +132,8 @@ class Sampler:
         runtimes, infos, runtime_problems = self._look_at_runtimes(found)
         self._name_without_runtimes(found, processes, infos)
         self._named = infos.keys()
+        # One that has been confirmed only now is a container.
+        isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
         self._cgroups = cgroups
         return Sample(
             wall_ns=wall_ns,

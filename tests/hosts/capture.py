@@ -1,5 +1,6 @@
 """Copy what topcon reads of a host into a folder, for tests: ``python3 capture.py FOLDER [DOCKER_SOCKET]``, as root.
 
+With a socket, what Docker says is kept too; without, what tells names where no daemon answers. topcon is needed for it.
 Only what the tests need is kept, and nothing that says whose host it was: names, ids of the machine, environments.
 Processes of one network namespace share one ``net/dev`` by symbolic links, as the kernel has it.
 """
@@ -15,6 +16,12 @@ import sys
 import time
 from pathlib import Path
 
+from topcon.config import load_config
+from topcon.model.sample import CgroupPath
+from topcon.runtimes.paths import classify
+from topcon.runtimes.watch import RuntimeWatches
+from topcon.wiring import build_sampler
+
 CGROUP_FILES = re.compile(
     r"cgroup\.(procs|events|controllers|subtree_control)|cpu\.(stat|max|pressure|cfs_quota_us|cfs_period_us)"
     r"|cpuacct\.(usage|stat)|memory\.(current|max|peak|stat|pressure|events|events\.local|swap\.current"
@@ -22,7 +29,6 @@ CGROUP_FILES = re.compile(
     r"|blkio\.throttle\.io_(service_bytes|serviced)_recursive|pids\.(current|max)|freezer\.state"
 )
 HOST_FILES = ("stat", "meminfo", "uptime", "loadavg", "partitions", "pressure/cpu", "pressure/memory", "pressure/io")
-CONTAINER = re.compile("[0-9a-f]{64}")
 DOCKER_FIELDS = {
     "Config": ("Image", "Labels", "StopSignal", "StopTimeout"),
     "HostConfig": ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "CgroupnsMode", "RestartPolicy"),
@@ -31,6 +37,26 @@ DOCKER_FIELDS = {
     **dict.fromkeys(("Id", "Name", "Created", "Path", "Args", "RestartCount")),
 }
 """What is kept of an inspected container, a level deep."""
+
+PROCESS_FILE = re.compile(r"/proc/\d+/(stat|status|cmdline|cgroup|mountinfo)")
+NAME_FILE = re.compile(r"(/proc/\d+/(cwd/\.\.|root)|/run|/var)/.*(\.json|/crun/[^/]+/status)")
+TELLING_MOUNT = re.compile("/containers/|/pods/|/sandboxes/| / / ")
+STATUS_LINES = ("Name", "PPid", "Uid", "NSpid", "SigIgn", "SigCgt", "SigBlk")
+LEFT_OUT = frozenset(
+    (
+        "env",
+        "Env",
+        "seccomp",
+        "capabilities",
+        "rlimits",
+        "maskedPaths",
+        "readonlyPaths",
+        "hooks",
+        "resources",
+        "devices",
+    )
+)
+"""Of bundles: long, and no names."""
 
 MADE_UP = {
     "etc/hostname": "host\n",
@@ -56,6 +82,8 @@ def main(folder: Path, docker_socket: str | None) -> None:
         save_process(pid, proc, networks)
     if docker_socket:
         write(folder / "docker.json", json.dumps(docker_containers(docker_socket), indent=1) + "\n")
+    else:
+        save_names(folder, networks)
 
 
 def save_hierarchy(mount: Path, folder: Path) -> set[int]:
@@ -63,8 +91,8 @@ def save_hierarchy(mount: Path, folder: Path) -> set[int]:
     pids = set()
     for directory, _, names in os.walk(mount):
         path = Path(directory)
-        is_container = bool(CONTAINER.search(directory)) and not directory.endswith(".mount")
-        if not is_container and path != mount and not any(CONTAINER.search(str(each)) for each in path.rglob("*")):
+        is_container = is_of_container(path, mount)
+        if not is_container and path != mount and not any(is_of_container(each, mount) for each in path.rglob("*/")):
             continue
         for name in names:
             if CGROUP_FILES.fullmatch(name):
@@ -74,6 +102,62 @@ def save_hierarchy(mount: Path, folder: Path) -> set[int]:
         else:
             write(folder / str(path / "cgroup.procs").lstrip("/"), "")
     return pids
+
+
+def is_of_container(path: Path, mount: Path) -> bool:
+    """Whether a cgroup is a container's or a pod's own, or inside one."""
+    place = classify(CgroupPath("/" + str(path.relative_to(mount)).removeprefix(".")))
+    return place.is_inside or place.container is not None or place.pod is not None
+
+
+def save_names(folder: Path, networks: dict[int, Path]) -> None:
+    """Save the files that topcon opens to find names without a daemon, and what lives in namespaces of its own."""
+    opened: set[str] = set()
+    sys.addaudithook(lambda event, values: opened.add(values[0]) if event == "open" else None)
+    sampler = build_sampler(load_config({}, None), RuntimeWatches({}), naming_s=60.0)
+    sample = sampler.tick().sample
+    for each in sample.isolated:
+        if not (folder / f"proc/{each.process.pid}").exists():
+            save_process(each.process.pid, folder / "proc", networks)
+    for path in sorted(path for path in opened if isinstance(path, str)):
+        target = folder / path.lstrip("/")
+        if PROCESS_FILE.fullmatch(path):
+            save_process_file(Path(path), target)
+        elif NAME_FILE.fullmatch(path):
+            save_bundle(Path(path), target)
+    for link in Path("/var/log/containers").glob("*"):
+        write(folder / str(link).lstrip("/"), "")
+
+
+def save_process_file(source: Path, target: Path) -> None:
+    """Save a file of a process; of long ones, what tells a name."""
+    kept = {"mountinfo": TELLING_MOUNT.search, "status": lambda line: line.startswith(STATUS_LINES)}.get(source.name)
+    try:
+        lines = source.read_text(errors="replace").splitlines(keepends=True)
+    except OSError:
+        return
+    if not target.exists():
+        write(target, "".join(line for line in lines if kept is None or kept(line)))
+
+
+def save_bundle(source: Path, target: Path) -> None:
+    """Save a JSON file without what is long and tells no name."""
+    try:
+        value = json.loads(source.read_text())
+    except (OSError, ValueError):
+        return
+    before, cwd, _ = str(target).partition("/cwd/")
+    if cwd:
+        # .. leads back only from a folder that is there.
+        write(Path(before) / "cwd/.keep", "")
+    write(target, json.dumps(without_long_parts(value), indent=1) + "\n")
+
+
+def without_long_parts(value: object) -> object:
+    """Drop the parts that are left out, however deep."""
+    if isinstance(value, dict):
+        return {key: without_long_parts(each) for key, each in value.items() if key not in LEFT_OUT}
+    return [without_long_parts(each) for each in value] if isinstance(value, list) else value
 
 
 def save_process(pid: int, proc: Path, networks: dict[int, Path]) -> None:
@@ -88,7 +172,7 @@ def save_process(pid: int, proc: Path, networks: dict[int, Path]) -> None:
         status = (source / "status").read_text().splitlines(keepends=True)
     except OSError:
         return
-    write(target / "status", "".join(line for line in status if line.startswith(("Name", "NSpid", "SigIgn", "SigCgt"))))
+    write(target / "status", "".join(line for line in status if line.startswith(STATUS_LINES)))
     (target / "ns").mkdir(parents=True, exist_ok=True)
     for link in (namespaces / "ns").iterdir():
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/nonexistent"
 DAEMONS = ("docker", "containerd")
-CGROUP_FILES = ("cpu.stat", "memory.current", "memory.max", "pids.current", "io.stat")
+CGROUP_FILES = ("cpu.stat", "memory.current", "memory.max", "pids.current", "io.stat", "cpu.pressure")
 PATIENCE_S = 60.0
 
 Json = dict[str, Any]

@@ -26,8 +26,11 @@ HOSTS = sorted(path.parent for path in Path(__file__).parents[1].glob("hosts/*/t
 
 
 def _sampler(folder: Path) -> Sampler:
-    infos = tuple(info_from_inspect(each) for each in json.loads((folder / "docker.json").read_text()))
-    docker = RuntimeSample("docker", "/run/docker.sock", up=True, is_listed=True, container_count=len(infos))
+    runtimes = FakeRuntimes()
+    if (folder / "docker.json").exists():
+        infos = tuple(info_from_inspect(each) for each in json.loads((folder / "docker.json").read_text()))
+        docker = RuntimeSample("docker", "/run/docker.sock", up=True, is_listed=True, container_count=len(infos))
+        runtimes.watches.append(FakeWatch(infos, docker))
     wall_ns = int(float((folder / "time").read_text()) * 1e9)
     proc_root, cgroup_root = f"{folder}/proc", f"{folder}/sys/fs/cgroup"
     access = Access(100)
@@ -38,8 +41,8 @@ def _sampler(folder: Path) -> Sampler:
         cgroups=cgroups,
         processes=processes,
         isolated=IsolatedScan(processes, cgroups.processes),
-        bundles=Bundles(str(folder), proc_root),
-        runtimes=FakeRuntimes([FakeWatch(infos, docker)]),
+        bundles=Bundles(str(folder), proc_root, budget_s=60.0),
+        runtimes=runtimes,
         cgroup_access=access,
         process_access=access,
     )

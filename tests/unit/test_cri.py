@@ -16,10 +16,10 @@ import pytest
 from grpcd import Deny, GrpcDaemon, denying
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, PodInfo, PodKind, Role, Source, State, Volume
+from topcon.model.sample import ContainerId, ContainerInfo, LogLine, PodInfo, PodKind, Role, Source, State, Volume
 from topcon.runtimes import cri as module
-from topcon.runtimes import crio, grpc_channel, sockets, supports_lifecycle
-from topcon.runtimes.cri import Cri, configured_endpoint, has_kubelet
+from topcon.runtimes import crio, grpc_channel, sockets, supports_lifecycle, supports_logs
+from topcon.runtimes.cri import Cri, configured_endpoint, has_kubelet, read_log
 from topcon.runtimes.grpc_channel import GrpcChannel
 from topcon.runtimes.messages import decode, encode, entries
 
@@ -491,6 +491,70 @@ def test_paths_may_hold_any_character(pods: Pods) -> None:
         assert len(runtime.containers()) == 2
         runtime.close()
         daemon.close()
+
+
+# What containers have written.
+
+
+WRITTEN = b"2026-11-21T11:51:48.166234300Z stderr F hello\n"
+
+
+def test_the_log_is_where_the_daemon_says(connection: Cri, pods: Pods, tmp_path: Path) -> None:
+    (tmp_path / "0.log").write_bytes(WRITTEN)
+    # Kubelet leaves links.
+    (tmp_path / "link").symlink_to("0.log")
+    pods.statuses[WEB] = {"log_path": str(tmp_path / "link")}
+    logs = supports_logs(connection)
+    assert logs is not None
+
+    assert logs.tail(WEB, 10) == (LogLine(CREATED_NS, is_stderr=True, text="hello"),)
+
+
+def test_a_sandbox_and_what_has_gone_have_written_nothing(connection: Cri) -> None:
+    assert connection.tail(POD, 10) == ()
+    assert connection.tail(SIDE, 10) == ()
+    assert connection.tail(WEB, 10) == ()
+
+
+def test_a_status_that_is_refused_is_said_so(connection: Cri, daemon: GrpcDaemon) -> None:
+    daemon.answers[f"{SERVICE}ContainerStatus"] = denying("INTERNAL", "out of order")
+
+    with pytest.raises(SourceUnavailable, match=f"out of order at {daemon.socket}"):
+        connection.tail(WEB, 10)
+
+
+def test_a_long_log_is_read_from_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "0.log"
+    with file.open("wb") as log:
+        log.truncate(1 << 40)
+        log.seek(1 << 40)
+        log.writelines([b"\n", *[WRITTEN.replace(b"hello", b"%d" % number) for number in range(5000)]])
+
+    assert [line.text for line in read_log(str(file), 3)] == ["4997", "4998", "4999"]
+    assert 1000 < len(read_log(str(file), 5000)) < 5000
+    assert read_log(str(file), 0) == ()
+
+
+def test_what_is_no_file_is_no_log(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "empty").touch()
+    with socket.socket(socket.AF_UNIX) as listener, tempfile.TemporaryDirectory() as folder:
+        listener.bind(f"{folder}/s")
+        for path in (*map(str, tmp_path.iterdir()), f"{folder}/s", str(tmp_path), f"{tmp_path}/none", "/dev/zero"):
+            assert read_log(path, 10) == (), path
+    for path in ("", "0.log", "/\0", f"/{'x' * 9000}", "/\udc80\ud800"):
+        assert read_log(path, 10) == (), path
+
+
+def test_a_log_that_we_may_not_read_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(module.os, "open", refuse)
+    with pytest.raises(SourceUnavailable, match=r"^permission denied at /var/log/pods/0\.log$") as caught:
+        read_log("/var/log/pods/0.log", 10)
+    assert caught.value.remedy == "run topcon with sudo"
 
 
 def test_without_grpcio_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,9 @@ from samples import (
     unsafe,
 )
 
-from topcon.model.sample import CgroupPath, Health, MemoryStat, Namespaces, Port, State
+from topcon.model.sample import CgroupPath, Health, LogLine, MemoryStat, Namespaces, Port, State
 from topcon.model.snapshot import Finding, PressureShare, PressureShares, Severity, Usage
-from topcon.ui.detail import detail_lines, find
+from topcon.ui.detail import OUTPUT_LINES, detail_lines, find
 from topcon.ui.spans import Tone, width_of
 
 if TYPE_CHECKING:
@@ -348,3 +348,61 @@ def test_the_rest_of_a_long_value_stands_under_its_beginning() -> None:
     at = next(at for at, line in enumerate(lines) if line.strip().startswith("image"))
     assert [line.count("x") for line in lines[at : at + 3]] == [44, 44, 12]
     assert {line.index("x") for line in lines[at : at + 3]} == {LABEL_END}
+
+
+# What it has written.
+
+
+@pytest.fixture
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def output_of(output: Sequence[LogLine], width: int = 80) -> list[Spans]:
+    lines = detail_lines(tree_of(pod_of(FULL)), FULL, width, output)
+    start = next((at for at, line in enumerate(lines) if line == [Span(" Output", Tone.ACCENT)]), None)
+    return [] if start is None else lines[start + 1 : lines.index([], start)]
+
+
+@pytest.mark.usefixtures("_in_utc")
+def test_the_output_says_when_and_marks_what_went_to_stderr() -> None:
+    noon_ns = 20_000 * 86400 * SECOND_NS + 43_200 * SECOND_NS
+    lines = output_of(
+        [
+            LogLine(noon_ns + 999_999_999, is_stderr=False, text="hello"),
+            LogLine(noon_ns + 61 * SECOND_NS, is_stderr=True, text="\x1b[2Jbad\u202e"),
+            LogLine(None, is_stderr=False, text=""),
+        ]
+    )
+
+    assert [text_of(line).rstrip() for line in lines] == [
+        "   12:00:00   hello",
+        r"   12:01:01 ! \x1b[2Jbad\u202e",
+        "   -",
+    ]
+    assert [line[-1].tone for line in lines] == [Tone.PLAIN, Tone.WARN, Tone.PLAIN]
+
+
+def test_of_nothing_there_is_no_section() -> None:
+    assert "Output" not in titles(FULL)
+    assert output_of([]) == []
+
+
+@pytest.mark.parametrize("text", ["x" * 4096, "\x1b" * 4096, "\u6c34" * 4096, "e\u0301" * 2048, "two words " * 400])
+def test_long_lines_are_cut_and_not_broken(text: str) -> None:
+    lines = output_of([LogLine(None, is_stderr=False, text=text)] * 30, 40)
+
+    assert len(lines) == OUTPUT_LINES
+    assert all(39 <= width_of(line) <= 40 and text_of(line).endswith("…") for line in lines)
+
+
+@unhurried_in_making
+@given(st.lists(st.builds(LogLine, st.none() | st.integers(0, 253_402_300_799 * 10**9), st.booleans(), st.text())))
+def test_any_output_is_safe_to_show(output: list[LogLine]) -> None:
+    for line in output_of(output, 60):
+        assert width_of(line) <= 60
+        assert not unsafe(text_of(line))

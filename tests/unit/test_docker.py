@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from samples import unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Role, Source, State, Volume
+from topcon.model.sample import ContainerId, ContainerInfo, Health, LogLine, Port, Role, Source, State, Volume
 from topcon.runtimes import docker as module
-from topcon.runtimes import supports_lifecycle
+from topcon.runtimes import supports_lifecycle, supports_logs
 from topcon.runtimes.docker import (
     OVERLAP_S,
     PLUGIN,
@@ -1205,3 +1205,77 @@ def test_without_contexts_there_are_none(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
     assert contexts() == ()
+
+
+# What containers have written.
+
+
+WRITTEN = f"{CREATED} \x1b[31mhello\n".encode()
+LOGS = f"/containers/{WEB}/logs"
+
+
+def test_the_last_lines_are_asked_for_with_their_times(engine: Engine, connect: Callable[[], Docker]) -> None:
+    engine.add(WEB)
+    engine.failures[LOGS] = (200, b"\x02\0\0\0" + len(WRITTEN).to_bytes(4, "big") + WRITTEN)
+    logs = supports_logs(connect())
+    assert logs is not None
+
+    assert logs.tail(WEB, 7) == (LogLine(CREATED_NS, is_stderr=True, text="\x1b[31mhello"),)
+    assert engine.taken() == [f"GET /containers/{WEB}/json", f"GET {LOGS}"]
+    assert engine.queries[-1] == {"stdout": "true", "stderr": "true", "timestamps": "true", "tail": "7"}
+
+
+def test_a_terminal_has_no_frames(engine: Engine, connect: Callable[[], Docker]) -> None:
+    engine.add(WEB, Config={"Tty": True})
+    engine.failures[LOGS] = (200, WRITTEN * 2)
+
+    assert connect().tail(WEB, 10) == (LogLine(CREATED_NS, is_stderr=False, text="\x1b[31mhello"),) * 2
+
+
+def test_of_an_endless_log_no_more_is_read_than_so_much(engine: Engine, connect: Callable[[], Docker]) -> None:
+    engine.add(WEB, Config={"Tty": True})
+    engine.failures[LOGS] = (200, b"x" * (1 << 20))
+
+    assert connect().tail(WEB, 10) == (LogLine(None, is_stderr=False, text="x" * 4096),)
+    assert [query["tail"] for query in engine.queries[-3:]] == ["10", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, b'{"message":"No such container"}'),
+        (409, b'{"message":"can not get logs from container which is dead or marked for removal"}'),
+        (501, b'{"message":"configured logging driver does not support reading"}'),
+    ],
+)
+def test_what_has_no_log_has_written_nothing(
+    engine: Engine, connect: Callable[[], Docker], answer: tuple[int, bytes]
+) -> None:
+    engine.add(WEB)
+    engine.failures[LOGS] = answer
+    docker = connect()
+
+    assert docker.tail(WEB, 10) == ()
+    assert docker.tail(DB, 10) == ()
+
+
+def test_a_log_that_docker_cannot_read_is_said_so(engine: Engine, connect: Callable[[], Docker]) -> None:
+    engine.add(WEB)
+    engine.failures[LOGS] = (500, b'{"message":"open log: input/output error"}')
+    docker = connect()
+
+    with pytest.raises(SourceUnavailable, match=rf"^500 at {engine.path}: open log: input/output error$"):
+        docker.tail(WEB, 10)
+
+    engine.failures[f"/containers/{WEB}/json"] = (500, b'{"message":"out of order"}')
+    with pytest.raises(SourceUnavailable, match="out of order"):
+        docker.tail(WEB, 10)
+
+
+def test_frames_that_are_none_are_said_so(engine: Engine, connect: Callable[[], Docker]) -> None:
+    engine.add(WEB)
+    engine.failures[LOGS] = (200, b"<html>no frames</html>")
+    docker = connect()
+
+    with pytest.raises(ParseError, match=r"^docker: /logs: "):
+        docker.tail(WEB, 10)

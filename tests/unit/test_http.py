@@ -282,6 +282,37 @@ def test_an_answer_that_is_too_long(server: Server, monkeypatch: pytest.MonkeyPa
     assert reason(server.path) == f"answer of more than 10 bytes at {server.path}"
 
 
+@pytest.mark.parametrize(
+    ("whole", "data", "is_more"),
+    [
+        (answer(b"12345678"), b"12345678", False),
+        (answer(b"123456789"), b"12345678", True),
+        (CHUNKED + b"5\r\n12345\r\n5\r\n67890\r\n0\r\n\r\n", b"12345678", True),
+        (CHUNKED + b"3\r\n123\r\n0\r\n\r\n", b"123", False),
+        (answer(b""), b"", False),
+    ],
+)
+def test_the_beginning_of_an_answer(server: Server, whole: bytes, data: bytes, *, is_more: bool) -> None:
+    server.answer = whole
+
+    assert JsonSocket(server.path).beginning("/", 8) == (data, is_more)
+
+
+def test_of_an_answer_that_does_not_end_there_is_a_beginning(server: Server) -> None:
+    server.answer, server.hangs = CHUNKED + b"a\r\n1234567890\r\n", True
+
+    assert JsonSocket(server.path).beginning("/", 8) == (b"12345678", True)
+    with pytest.raises(SourceUnavailable, match="no answer"):
+        JsonSocket(server.path).beginning("/", 11, SHORT_S)
+
+
+def test_a_refusal_has_no_beginning(server: Server) -> None:
+    server.answer = answer(b'{"message": "no such container"}', "404 Not Found")
+
+    with pytest.raises(Refused, match="no such container"):
+        JsonSocket(server.path).beginning("/", 1 << 10)
+
+
 # What cannot be understood.
 
 

@@ -16,6 +16,7 @@ from topcon.model.sample import (
     ContainerId,
     ContainerInfo,
     Health,
+    LogLine,
     PodInfo,
     PodKind,
     Port,
@@ -24,7 +25,7 @@ from topcon.model.sample import (
     State,
     Volume,
 )
-from topcon.runtimes import EVERY_ABILITY, podman, supports_lifecycle
+from topcon.runtimes import EVERY_ABILITY, podman, supports_lifecycle, supports_logs
 from topcon.runtimes.http import JsonSocket, Refused
 from topcon.runtimes.podman import (
     API,
@@ -379,6 +380,10 @@ class FakeApi(JsonSocket):
             raise answer
         return answer
 
+    def beginning(self, path: str, most_bytes: int, timeout_s: float = 5.0) -> tuple[bytes, bool]:
+        data: bytes = self.request("GET", path, timeout_s=timeout_s)
+        return data[:most_bytes], len(data) > most_bytes
+
     def taken(self) -> list[str]:
         """The requests since the last look at them."""
         requests, self.requests[:] = list(self.requests), []
@@ -537,3 +542,48 @@ def test_an_id_is_no_path(service: Podman, api: FakeApi) -> None:
     service.start(ContainerId("../images/a?b=c\udc80"))
 
     assert api.taken() == [f"POST {API}/..%2Fimages%2Fa%3Fb%3Dc%3F/start?"]
+
+
+def log_of(container: str, lines: int) -> str:
+    return f"GET {API}/{container}/logs?stdout=true&stderr=true&timestamps=true&tail={lines}"
+
+
+def test_the_last_lines_that_a_container_has_written(service: Podman, api: FakeApi) -> None:
+    api.answers[log_of(WEB, 7)] = (
+        b"\x01\0\0\0\0\0\0\x1b2026-11-21T12:07:13Z hello\n\x02\0\0\0\0\0\0\x192026-11-21T12:07:13Z bad\n"
+    )
+    logs = supports_logs(service)
+    assert logs is not None
+
+    assert logs.tail(WEB, 7) == (
+        LogLine(STARTED_NS, is_stderr=False, text="hello"),
+        LogLine(STARTED_NS, is_stderr=True, text="bad"),
+    )
+
+
+def test_fewer_lines_are_asked_for_where_the_last_ones_would_be_lost(service: Podman, api: FakeApi) -> None:
+    frame = b"\x01\0\0\0\0\0\x40\0" + b"x" * (1 << 14)
+    api.answers.update({log_of(WEB, lines): frame * lines for lines in (10, 2)})
+
+    assert service.tail(WEB, 10) == (LogLine(None, is_stderr=False, text="x" * 4096),) * 2
+    assert api.taken() == [log_of(WEB, 10), log_of(WEB, 2)]
+
+
+NOT_LOGGING = "this container is using the 'none' log driver, cannot read logs: this container is not logging output"
+
+
+@pytest.mark.parametrize("refusal", [(404, "no such container"), (500, f"failed to obtain logs: {NOT_LOGGING}")])
+def test_what_has_no_log_has_written_nothing(service: Podman, api: FakeApi, refusal: tuple[int, str]) -> None:
+    api.answers[log_of(WEB, 10)] = Refused(*refusal, api.socket)
+
+    assert service.tail(WEB, 10) == ()
+
+
+def test_a_log_that_podman_cannot_read_is_said_so(service: Podman, api: FakeApi) -> None:
+    api.answers[log_of(WEB, 10)] = Refused(500, "input/output error", api.socket)
+    with pytest.raises(SourceUnavailable, match="input/output error"):
+        service.tail(WEB, 10)
+
+    api.answers[log_of(WEB, 10)] = b"<html>no frames</html>"
+    with pytest.raises(ParseError, match=r"^podman: /logs: "):
+        service.tail(WEB, 10)

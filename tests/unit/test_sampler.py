@@ -65,3 +65,84 @@ def test_a_refused_runtime_is_a_problem_and_the_numbers_stay(host: FakeHost) -> 
 
     assert snapshot.sample.problems == (problem,)
     assert snapshot.containers[f"docker:{WEB}"].usage.memory_bytes == 4096
+
+
+def test_the_first_process_of_a_container_is_none_of_a_container_inside_it(host: FakeHost) -> None:
+    outer = f"/system.slice/docker-{WEB}.scope"
+    host.container(outer, 100)
+    host.cgroup(outer, {"cgroup.procs": ""})
+    host.container(f"{outer}/docker/{DB}", 200)
+    host.cgroup(f"{outer}/init", {"cgroup.procs": "100\n"})
+
+    containers = host.sampler().tick().containers
+
+    pids = {key: node.process.pid for key, node in containers.items() if node.process}
+    assert pids == {f"docker:{WEB}": 100, f"docker:{DB}": 200}
+    assert containers[f"docker:{DB}"].outer == f"docker:{WEB}"
+
+
+def test_runtimes_are_woken_when_containers_come_or_go_and_not_otherwise(host: FakeHost) -> None:
+    runtimes = _docker()
+    sampler = host.sampler(runtimes)
+    sampler.tick()
+    before = runtimes.woken
+    host.container(f"/docker/{WEB}", 100)
+    sampler.tick()
+    sampler.tick()
+
+    assert runtimes.woken == before + 1
+
+
+def test_a_pods_own_cgroup_is_read(host: FakeHost) -> None:
+    pod = "/kubepods/burstable/pod3206f41c-56e9-4bcd-8240-b314f179e177"
+    host.container(pod, 99, current=5_000_000)
+    host.cgroup(pod, {"cgroup.procs": ""})
+    host.container(f"{pod}/{WEB}", 100, current=3_000_000)
+
+    (node,) = host.sampler().tick().pods
+
+    assert (node.kind, node.qos, node.usage.memory_bytes) == ("kubernetes", "burstable", 5_000_000)
+
+
+def test_what_no_runtime_knows_is_found_and_counted(host: FakeHost) -> None:
+    host.container("/machine.slice/adrift.scope", 100, current=3_000_000)
+    (host.root / "proc/100").joinpath("cgroup").write_text("0::/machine.slice/adrift.scope\n")
+
+    (node,) = host.sampler().tick().containers.values()
+
+    assert (node.info.runtime, node.info.source, node.usage.memory_bytes) == ("none", "namespace", 3_000_000)
+
+
+@pytest.mark.parametrize(
+    ("lies_beneath", "runtime", "is_told"),
+    [
+        (False, "docker", True),
+        (True, "docker", False),
+        (True, "containerd", True),
+        (True, None, True),
+    ],
+)
+def test_what_is_wrong_with_a_runtime_that_others_use_is_told_if_it_has_containers_of_its_own(
+    host: FakeHost, runtime: str | None, *, lies_beneath: bool, is_told: bool
+) -> None:
+    paths = {"docker": f"/docker/{WEB}", "containerd": f"/k8s.io/{WEB}", None: f"/batch/{WEB}"}
+    host.container(paths[runtime], 100)
+    sample = RuntimeSample("containerd", "/run/c.sock", up=False, is_listed=False, lies_beneath=lies_beneath)
+    problem = Problem("containerd", "permission denied at /run/c.sock")
+
+    snapshot = host.sampler(FakeRuntimes([FakeWatch((), sample, problem)])).tick()
+
+    assert snapshot.sample.problems == ((problem,) if is_told else ())
+
+
+def test_what_ctr_made_is_shown_once_from_the_first_tick_on(host: FakeHost) -> None:
+    host.container("/default/redis", 100)
+    (host.root / "proc/100").joinpath("cgroup").write_text("0::/default/redis\n")
+    info = ContainerInfo("default/redis", "containerd", "redis", Source.API, State.RUNNING)  # type: ignore[arg-type]
+    sample = RuntimeSample("containerd", "/run/c.sock", up=True, is_listed=True)
+
+    shown = list(host.sampler(FakeRuntimes([FakeWatch((info,), sample)])).tick().containers)
+    unconfirmed = list(host.sampler().tick().containers)
+
+    assert shown == ["containerd:default/redis"]
+    assert [key.partition(":")[0] for key in unconfirmed] == ["none"]

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import SILENT_AFTER_S, ContainerId, ContainerInfo, Problem, RuntimeSample, Source, State
+from topcon.model.sample import (
+    SILENT_AFTER_S,
+    ContainerId,
+    ContainerInfo,
+    LogLine,
+    Problem,
+    RuntimeSample,
+    Source,
+    State,
+)
 from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes import watch as module
 from topcon.runtimes.watch import LATE_AFTER_S, LEAST_POLL_S, RETRY_S, SEARCH_S, RuntimeWatch, RuntimeWatches
@@ -60,6 +69,16 @@ class Viewer:
         self.is_closed = True
 
 
+class Teller(Viewer):
+    """A connection to one that tells what its containers have written."""
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        answer = self.daemon.written
+        if isinstance(answer, BaseException):
+            raise answer
+        return tuple(LogLine(None, is_stderr=False, text=container) for _ in range(min(lines, answer)))
+
+
 class Changer(Viewer):
     """A connection to one that can be told to do something."""
 
@@ -100,6 +119,8 @@ class Daemon:
     sockets: list[str] = field(default_factory=list)
     asked: int = 0
     said: int = 0
+    written: int | BaseException = 0
+    """How many lines its containers have written, or why it cannot say."""
     _answers: queue.Queue[Answer] = field(default_factory=queue.Queue)
 
     @property
@@ -561,6 +582,43 @@ def test_an_action_fails_where_the_runtime_can_only_be_looked_at(watch: RuntimeW
     assert daemon.connections[0].is_closed
 
 
+# What containers have written.
+
+
+def test_what_was_written_is_asked_for_on_a_connection_of_its_own(watch: RuntimeWatch, daemon: Daemon) -> None:
+    daemon.connection, daemon.written = Teller, 9
+    watch.start()
+    answered(daemon, watch, (info(WEB),))
+
+    assert watch.tail(WEB, 2) == (LogLine(None, is_stderr=False, text=WEB),) * 2
+    assert [connection.is_closed for connection in daemon.connections] == [False, True]
+
+
+@pytest.mark.parametrize("written", [0, NO_ANSWER, ParseError("fake: /logs", "<html>")])
+def test_where_nothing_can_be_heard_nothing_was_written(
+    watch: RuntimeWatch, daemon: Daemon, written: int | BaseException
+) -> None:
+    daemon.connection, daemon.written = Teller, written
+
+    assert watch.tail(WEB, 10) == ()
+    assert daemon.connections[0].is_closed
+
+
+def test_who_cannot_tell_or_is_not_there_has_heard_nothing(watch: RuntimeWatch, daemon: Daemon) -> None:
+    assert watch.tail(WEB, 10) == ()
+    assert daemon.connections[0].is_closed
+
+    daemon.refusal = REFUSED
+    assert watch.tail(WEB, 10) == ()
+
+
+def test_a_bug_in_telling_is_no_silence(watch: RuntimeWatch, daemon: Daemon) -> None:
+    daemon.connection, daemon.written = Teller, ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        watch.tail(WEB, 10)
+
+
 # All runtimes.
 
 
@@ -774,3 +832,26 @@ def test_the_runtime_that_knows_a_container_is_found(installation: Installation,
     web.says(REFUSED)
     until(lambda: not one.look()[0].up)
     assert watches.of(WEB) is one
+
+
+def test_the_runtime_that_knows_a_container_tells_what_it_has_written(
+    installation: Installation, root: Path, db: Daemon
+) -> None:
+    listen(root / "run/one.sock")
+    listen(root / "run/two.sock")
+    db.connection, db.written = Teller, 1
+    watches = installation.watches(host_root=str(root))
+    assert watches.tail(DB, 10) == ()
+    watches.start()
+    watches.wait_settled(PATIENCE_S)
+
+    assert watches.tail(DB, 10) == (LogLine(None, is_stderr=False, text=DB),)
+    assert watches.tail(WEB, 10) == ()
+    assert watches.tail(ContainerId("c" * 64), 10) == ()
+
+    db.always = None
+    db.says(REFUSED)
+    two = watches.look()[1]
+    until(lambda: not two.answers)
+    db.written = ZeroDivisionError("who does not answer is not asked")
+    assert watches.tail(DB, 10) == ()

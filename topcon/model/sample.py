@@ -505,3 +505,15 @@ class Sample:
     containers: tuple[ContainerInfo, ...] = ()
     runtimes: tuple[RuntimeSample, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line that a container has written. Foreign text: escape it before showing it."""
+
+    time_ns: int | None
+    """When, as its runtime says."""
+    is_stderr: bool
+    """Whether to stderr; what writes to a terminal writes to stdout alone."""
+    text: str
+    """The first 4 KiB of it at the most."""

@@ -18,7 +18,7 @@ from topcon.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from topcon.model.sample import ContainerId, ContainerInfo
+    from topcon.model.sample import ContainerId, ContainerInfo, LogLine
 
 GROUP = "topcon.runtimes"
 
@@ -80,6 +80,20 @@ class Lifecycle(Protocol):
 
     def kill(self, container: ContainerId, signal: str) -> None:
         """Send a signal, such as ``SIGTERM``, to the first process."""
+        ...
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """The ability to tell what containers have written."""
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """Return at most so many of its last lines, as far as 64 KiB hold them; none where there is no log to read.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
         ...
 
 
@@ -170,6 +184,11 @@ def is_socket(path: str) -> bool:
 def supports_lifecycle(runtime: object) -> Lifecycle | None:
     """Return the runtime as one that can change containers, if it is."""
     return runtime if isinstance(runtime, Lifecycle) else None
+
+
+def supports_logs(runtime: object) -> Logs | None:
+    """Return the runtime as one that can tell what containers have written, if it is."""
+    return runtime if isinstance(runtime, Logs) else None
 
 
 def chosen(options: Sequence[str]) -> dict[str, str | None]:

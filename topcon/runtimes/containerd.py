@@ -24,6 +24,8 @@ from topcon.runtimes.sockets import TIMEOUT_S
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from topcon.model.sample import LogLine
+
 NAME = "containerd"
 OTHERS = frozenset(("k8s.io", "moby"))
 """Namespaces whose containers the CRI and Docker tell of."""
@@ -91,6 +93,10 @@ class Containerd:
     def started_ns(self, container: ContainerId) -> int | None:
         """Ask when a pod's container was started; of its own containerd does not say, and None is returned."""
         return self._home(container).started_ns(container)
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """Return the last lines of a pod's container; where others write to is for their clients to know."""
+        return self._cri.tail(container, lines) if self._cri is not None and "/" not in container else ()
 
     def start(self, container: ContainerId) -> None:
         """Start a stopped container; a pod's is refused."""

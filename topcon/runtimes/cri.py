@@ -7,7 +7,9 @@ has changed. Events are not asked for: containerd 1.7 hands each to one listener
 from __future__ import annotations
 
 import math
+import os
 import re
+import stat
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, PodInfo, PodKind, Role, Source, State, Volume
 from topcon.runtimes.grpc_channel import Refused
+from topcon.runtimes.logs import LARGEST_BYTES, parse_cri
 from topcon.runtimes.messages import decode, encode, pairs, text
 from topcon.runtimes.spec import OWN_TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from topcon.model.sample import LogLine
     from topcon.runtimes.grpc_channel import GrpcChannel
 
 STATUSES_S = 0.75
@@ -33,6 +37,8 @@ RESTARTED_S = 60.0
 """How long kubelet may take to start a container again."""
 LOOK_S = 0.5
 """How often it is looked for."""
+REMEDY = "run topcon with sudo"
+"""For logs, which kubelet keeps to root."""
 PROC = Path("/proc")
 CONFIGURATION = Path("/etc/crictl.yaml")
 
@@ -98,6 +104,17 @@ class Cri:
             sandbox = self._sandbox(container)
             return _ns(sandbox.created_at) if sandbox else self._status(container).started_ns
 
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """``crictl logs --tail``; a sandbox writes nothing."""
+        try:
+            path = text(self._ask_status(container).log_path)
+        except Refused as error:
+            if error.code == "NOT_FOUND":
+                return ()
+            message = f"{error} at {self._channel.socket}"
+            raise SourceUnavailable(message) from error
+        return read_log(path, lines)
+
     def stop(self, container: ContainerId, grace_s: float) -> None:
         """``crictl stop``; a sandbox is stopped with all its containers, each of which has the grace period."""
         with acting():
@@ -157,11 +174,13 @@ class Cri:
     def _sandbox(self, container: ContainerId) -> Any:  # noqa: ANN401  a message
         return next((sandbox for sandbox in self._sandboxes() if text(sandbox.id) == container), None)
 
-    def _status(self, container: ContainerId) -> _Details:
-        answer = self._call(
+    def _ask_status(self, container: ContainerId) -> Any:  # noqa: ANN401  a message
+        return self._call(
             "ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse", container_id=container
-        )
-        return _details(answer.status)
+        ).status
+
+    def _status(self, container: ContainerId) -> _Details:
+        return _details(self._ask_status(container))
 
     def _ask(self, containers: Iterable[Any]) -> None:
         """Ask for the statuses of those whose state has changed."""
@@ -352,6 +371,37 @@ def _image(container: Any, details: _Details) -> str | None:  # noqa: ANN401  a 
 
 def _ns(stamp: int) -> int | None:
     return stamp if stamp > 0 else None
+
+
+def read_log(path: str, lines: int) -> tuple[LogLine, ...]:
+    """Read the last lines of a container's file; none if it has gone, or is none.
+
+    Args:
+        path: as the daemon says. Symbolic links are followed: kubelet makes some.
+        lines: how many at the most.
+
+    Raises:
+        SourceUnavailable: we may not read it.
+    """
+    if not path.startswith("/") or lines < 1:
+        return ()
+    try:
+        # What the daemon says may be anything by now: a pipe would let us wait, a terminal would become ours.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                return ()
+            begin = max(status.st_size - LARGEST_BYTES, 0)
+            data = os.pread(file, LARGEST_BYTES, begin)
+        finally:
+            os.close(file)
+    except PermissionError as error:
+        message = f"permission denied at {path}"
+        raise SourceUnavailable(message, REMEDY) from error
+    except (OSError, ValueError):
+        return ()
+    return tuple(parse_cri(data, is_whole=not begin)[-lines:])
 
 
 def has_kubelet(proc: Path = PROC) -> bool:

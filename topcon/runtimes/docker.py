@@ -17,16 +17,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, urlencode
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Role, Source, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin
+from topcon.runtimes.http import JsonSocket, Refused, to_object
+from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames, parse_terminal
 from topcon.runtimes.sockets import TIMEOUT_S, probe, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from docker import APIClient
+
+    from topcon.model.sample import LogLine
 
 NAME = "docker"
 REMEDY = "sudo usermod -aG docker $USER, then log in again"
@@ -154,6 +159,29 @@ class Docker:
         """Ask when the container was last started."""
         return info_from_inspect(self._act(self._api.inspect_container, container)).started_ns
 
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """``docker logs --tail``."""
+        try:
+            config = to_object(to_object(self._call(self._api.inspect_container, container)).get("Config"))
+            # Daemons before API 1.42 do not tell by the answer's type.
+            has_terminal = config.get("Tty") is True
+            return last_lines(lambda count: self._log(container, count, has_terminal=has_terminal), lines)
+        except Refused as error:
+            if error.status in _NO_LOG:
+                return ()
+            raise
+        except self._errors as error:
+            if getattr(getattr(error, "response", None), "status_code", None) == _NOT_FOUND:
+                return ()
+            self._unavailable(error)
+
+    def _log(self, container: ContainerId, lines: int, *, has_terminal: bool) -> tuple[list[LogLine], bool]:
+        # Not by docker-py, which reads answers to their ends, however long they are.
+        query = urlencode({"stdout": "true", "stderr": "true", "timestamps": "true", "tail": lines})
+        path = f"/v{self._api.api_version}/containers/{quote(container, safe='', errors='replace')}/logs?{query}"
+        data, is_cut = JsonSocket(self._socket).beginning(path, LARGEST_BYTES)
+        return parse_terminal(data) if has_terminal else parse_frames(data, f"{NAME}: /logs"), is_cut
+
     def start(self, container: ContainerId) -> None:
         """``docker start``."""
         self._act(self._api.start, container)
@@ -199,6 +227,8 @@ class Docker:
 
 
 _NOT_FOUND = 404
+_NO_LOG = frozenset((_NOT_FOUND, 409, 501))
+"""It is gone, or going, or its logging driver only writes."""
 
 
 def _reason(error: BaseException, socket: str) -> str:

@@ -78,6 +78,31 @@ class JsonSocket:
             Refused: the answer is an error.
             ParseError: the answer is no JSON.
         """
+        status, text = self._exchange(method, path, body, timeout_s, LARGEST_BYTES + 1)
+        if len(text) > LARGEST_BYTES:
+            message = f"answer of more than {LARGEST_BYTES} bytes"
+            raise self._unavailable(message)
+        if status >= _ERROR:
+            raise Refused(status, _words(text), self.socket)
+        return self._parse(path, text)
+
+    def beginning(self, path: str, most_bytes: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+        """Return the beginning of an answer in any form, and whether there is more of it.
+
+        Raises:
+            SourceUnavailable: nothing answers there, or in time.
+            Refused: the answer is an error.
+            ParseError: the answer is no HTTP.
+        """
+        status, data = self._exchange("GET", path, None, timeout_s, most_bytes + 1)
+        if status >= _ERROR:
+            raise Refused(status, _words(data), self.socket)
+        return data[:most_bytes], len(data) > most_bytes
+
+    def _exchange(
+        self, method: str, path: str, body: object, timeout_s: float, most_bytes: int
+    ) -> tuple[int, bytes]:
+        """Return the status, and at most so many bytes of the answer."""
         import http.client  # noqa: PLC0415
 
         connection = http.client.HTTPConnection("localhost")
@@ -87,7 +112,7 @@ class JsonSocket:
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             with connection.getresponse() as response:
-                status, text = response.status, self._read(response, channel, deadline)
+                return response.status, self._read(response, channel, deadline, most_bytes)
         except http.client.IncompleteRead as error:
             raise self._unavailable(_CUT_SHORT) from error
         except OSError as error:
@@ -97,9 +122,6 @@ class JsonSocket:
         finally:
             connection.close()
             channel.close()
-        if status >= _ERROR:
-            raise Refused(status, _words(text), self.socket)
-        return self._parse(path, text)
 
     def act(self, method: str, path: str, body: object = None, timeout_s: float = ACTION_S) -> Any:  # noqa: ANN401  JSON
         """Do the same for an action.
@@ -114,24 +136,24 @@ class JsonSocket:
         except (SourceUnavailable, ParseError) as error:
             raise ActionFailed(str(error)) from error
 
-    def _read(self, response: HTTPResponse, channel: sockets.socket, deadline: float) -> bytes:
-        """Read an answer to its end; a socket's own time-out begins anew with every byte."""
-        chunks, size = [], 0
-        while not response.isclosed():
+    def _read(
+        self, response: HTTPResponse, channel: sockets.socket, deadline: float, most_bytes: int
+    ) -> bytes:
+        """Read an answer to its end, or so many bytes of it; a socket's own time-out begins anew with every byte."""
+        chunks: list[bytes] = []
+        left = most_bytes
+        while left and not response.isclosed():
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError
             channel.settimeout(left_s)
-            chunk = response.read1(_CHUNK_BYTES)
+            chunk = response.read1(min(_CHUNK_BYTES, left))
             # Closed at the end of some answers, empty at the end of others.
             if not chunk:
                 break
             chunks.append(chunk)
-            size += len(chunk)
-            if size > LARGEST_BYTES:
-                message = f"answer of more than {LARGEST_BYTES} bytes"
-                raise self._unavailable(message)
-        if response.length:
+            left -= len(chunk)
+        if left and response.length:
             raise self._unavailable(_CUT_SHORT)
         return b"".join(chunks)
 

@@ -44,7 +44,7 @@ _TABLES = {
         ContainerStatusResponse{status=1:ContainerStatus}
         ContainerStatus{id=1 metadata=2:ContainerMetadata state=3:int32 created_at=4:int64 started_at=5:int64
                         finished_at=6:int64 exit_code=7:int32 image=8:ImageSpec image_ref=9 reason=10 message=11
-                        mounts=14:Mount*}
+                        mounts=14:Mount* log_path=15}
         Mount{container_path=1 host_path=2 readonly=3:bool}
         StopContainerRequest{container_id=1 timeout=2:int64}
         StopPodSandboxRequest{pod_sandbox_id=1}

@@ -41,9 +41,12 @@ from topcon.runtimes.http import (
     to_text,
     to_time_ns,
 )
+from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from topcon.model.sample import LogLine
 
 NAME = "podman"
 API = "/v4.0.0/libpod/containers"
@@ -57,6 +60,8 @@ MOST_PORTS = 1000
 """Of one container: a range of ports is told by its two ends."""
 
 _NOT_FOUND = 404
+_NO_LOG = "is not logging output"
+"""Podman's word for a container that was started with ``--log-driver=none``."""
 _SECOND_NS = 10**9
 _STATES = {
     "configured": State.CREATED,
@@ -159,6 +164,20 @@ class Podman:
         state = to_object(to_object(self._api.act("GET", f"{_path(container)}/json")).get("State"))
         started_ns = parse_time_ns(state.get("StartedAt"))
         return None if started_ns is None else started_ns // _SECOND_NS * _SECOND_NS
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """``podman logs --tail``."""
+        try:
+            return last_lines(lambda count: self._log(container, count), lines)
+        except Refused as error:
+            if error.status == _NOT_FOUND or _NO_LOG in error.words:
+                return ()
+            raise
+
+    def _log(self, container: ContainerId, lines: int) -> tuple[list[LogLine], bool]:
+        query = urlencode({"stdout": "true", "stderr": "true", "timestamps": "true", "tail": lines})
+        data, is_cut = self._api.beginning(f"{_path(container)}/logs?{query}", LARGEST_BYTES)
+        return parse_frames(data, f"{NAME}: /logs"), is_cut
 
     def start(self, container: ContainerId) -> None:
         """``podman start``."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import SILENT_AFTER_S, Problem, RuntimeSample
-from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle
+from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle, supports_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from topcon.model.sample import ContainerId, ContainerInfo
+    from topcon.model.sample import ContainerId, ContainerInfo, LogLine
     from topcon.runtimes import Lifecycle, Plugin, Runtime
 
 LEAST_POLL_S = 0.75
@@ -116,6 +116,22 @@ class RuntimeWatch:
             message = f"{self.plugin.name}: topcon cannot change its containers"
             raise ActionFailed(message)
         return runtime, lifecycle
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """Connect anew, and return the last lines that a container has written; none where they cannot be had.
+
+        Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
+        """
+        try:
+            runtime = self.plugin.connect(self.socket)
+            try:
+                logs = supports_logs(runtime)
+                return logs.tail(container, lines) if logs else ()
+            finally:
+                runtime.close()
+        except (SourceUnavailable, ParseError):
+            # What is wrong with the runtime is told by `look`.
+            return ()
 
     def look(self) -> tuple[RuntimeSample, Problem | None]:
         """Say how the runtime is doing now; an error of our own on its thread is raised here."""
@@ -259,6 +275,14 @@ class RuntimeWatches:
         """Return the watch of the runtime that has listed a container; if there are several, one that answers."""
         knowing = [watch for watch in self._watches.values() if watch.knows(container)]
         return next((watch for watch in knowing if watch.answers), knowing[0] if knowing else None)
+
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """Return the last lines that a container has written, as `RuntimeWatch.tail` does.
+
+        None if nobody knows it; who does not answer is not asked.
+        """
+        watch = self.of(container)
+        return watch.tail(container, lines) if watch and watch.answers else ()
 
     @property
     def is_settling(self) -> bool:

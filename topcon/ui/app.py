@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from topcon.actions import Actions, Request
+    from topcon.model.sample import ContainerId, LogLine
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.ui.spans import Spans
 
@@ -90,8 +91,12 @@ class TopconApp(App[int]):
         filter_text: str = "",
         sort: str = "finding",
         endpoint: str | None = None,
+        tail: Callable[[ContainerId], tuple[LogLine, ...]] | None = None,
     ) -> None:
-        """Show what ``follow`` makes known, from ``first`` on. Without ``actions`` nothing can be changed."""
+        """Show what ``follow`` makes known, from ``first`` on. Without ``actions`` nothing can be changed.
+
+        ``tail`` gives the last lines that a container has written, and may take its time.
+        """
         super().__init__()
         self.register_theme(theme)
         self.theme = theme.name
@@ -103,6 +108,7 @@ class TopconApp(App[int]):
         self._actions = actions
         self._interval_s = interval_s
         self._endpoint = endpoint
+        self._tail = tail
         self._filter_text = filter_text
         self._view = ViewState(sort=sort, filter=parse_filter(filter_text))
         self._is_frozen = False
@@ -273,7 +279,7 @@ class TopconApp(App[int]):
 
         key = self._selected_key()
         if key is not None and self._shown is not None:
-            screen = DetailScreen(key, self._header, self._wrong)
+            screen = DetailScreen(key, self._header, self._wrong, self._tail)
             self.push_screen(screen)
             screen.show(self._shown)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from topcon.columns import SEVERITY_MARKS, Line, state_text, title_of
@@ -19,20 +20,22 @@ from topcon.text import (
     to_percent_text,
     to_time_text,
 )
-from topcon.ui.spans import Span, Spans, Tone, width_of
+from topcon.ui.spans import Span, Spans, Tone, fitted, width_of
 from topcon.ui.table import severity_tone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from topcon.columns import Node
-    from topcon.model.sample import Port, Volume
+    from topcon.model.sample import LogLine, Port, Volume
     from topcon.model.snapshot import PressureShare, Snapshot, Usage
 
 T = TypeVar("T", int, float)
 
 LABEL_WIDTH = 12
 NS_PER_S = 10**9
+OUTPUT_LINES = 10
+"""How many of the last lines of a container's output are shown."""
 
 
 def find(snapshot: Snapshot, key: str) -> Node | None:
@@ -43,13 +46,13 @@ def find(snapshot: Snapshot, key: str) -> Node | None:
     return next((pod for pod in snapshot.pods if pod.key == rest), None)
 
 
-def detail_lines(snapshot: Snapshot, node: Node, width: int) -> list[Spans]:
-    """Write all that is known of a pod or container."""
+def detail_lines(snapshot: Snapshot, node: Node, width: int, output: Sequence[LogLine] = ()) -> list[Spans]:
+    """Write all that is known of a pod or container, and what the latter has last written."""
     lines = _findings(snapshot, node)
     if isinstance(node, PodNode):
         lines += _pod(snapshot, node)
     else:
-        lines += _container(snapshot, node)
+        lines += _container(snapshot, node, _output(output, width))
     return [wrapped for line in lines for wrapped in _wrapped(line, width)]
 
 
@@ -127,7 +130,26 @@ def _shared_volumes(pod: PodNode) -> list[Spans]:
     return [*_title("Shared volumes"), *lines] if lines else []
 
 
-def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
+def _output(output: Sequence[LogLine], width: int) -> list[Spans]:
+    """Write a line a line: cut, not broken, so that each begins where it began."""
+    lines = [fitted(_written(line, width), width) for line in output[-OUTPUT_LINES:]]
+    return [*_title("Output"), *lines] if lines else []
+
+
+def _written(line: LogLine, width: int) -> Spans:
+    return [
+        Span(f"   {_time_of_day(line.time_ns):8} ", Tone.DIM),
+        Span("! " if line.is_stderr else "  ", Tone.WARN),
+        # More would be cut anyway, but for marks that take no column.
+        Span(printable(line.text[: 4 * width]), Tone.WARN if line.is_stderr else Tone.PLAIN),
+    ]
+
+
+def _time_of_day(wall_ns: int | None) -> str:
+    return UNKNOWN if wall_ns is None else f"{datetime.fromtimestamp(wall_ns // NS_PER_S).astimezone():%H:%M:%S}"
+
+
+def _container(snapshot: Snapshot, container: ContainerNode, output: list[Spans]) -> list[Spans]:
     info = container.info
     line = Line(container, None, snapshot.sample.wall_ns)
     pod = next(pod for pod in snapshot.pods if container in pod.containers)
@@ -146,6 +168,7 @@ def _container(snapshot: Snapshot, container: ContainerNode) -> list[Spans]:
         *([_pair("finished", _when(info.finished_ns, snapshot))] if info.finished_ns else []),
         *([_pair("exit code", info.exit_code)] if info.exit_code is not None else []),
         _pair("restarts", _restarts(container)),
+        *output,
         *_usage(container.usage),
         *_memory(container),
         *_title("Isolation"),

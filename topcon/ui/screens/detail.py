@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
+from textual.message import Message
 from textual.screen import Screen
 
+from topcon.model.snapshot import ContainerNode
 from topcon.ui.detail import detail_lines, find
 from topcon.ui.spans import Span, Tone
 from topcon.ui.widgets.keys import Keys
@@ -17,8 +21,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from topcon.model.sample import ContainerId, LogLine
     from topcon.model.snapshot import Snapshot
     from topcon.ui.spans import Spans
+
+    Tail = Callable[[ContainerId], tuple[LogLine, ...]]
+
+OUTPUT_S = 5.0
+"""How often a container's output is asked for."""
 
 
 class DetailScreen(Screen[None]):
@@ -26,14 +36,32 @@ class DetailScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,o,q", "dismiss", "back")]
 
-    def __init__(self, key: str, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans]) -> None:
-        """Show the row ``key`` in the frame of the main screen: its header and its line of what is wrong."""
+    @dataclass
+    class OutputRead(Message):
+        """What the container has last written."""
+
+        lines: tuple[LogLine, ...]
+
+    def __init__(
+        self,
+        key: str,
+        header: Callable[[int], list[Spans]],
+        wrong: Callable[[int], Spans],
+        tail: Tail | None = None,
+    ) -> None:
+        """Show the row ``key`` in the frame of the main screen: its header and its line of what is wrong.
+
+        ``tail`` gives the last lines that a container has written, and may take its time.
+        """
         super().__init__()
         self._key = key
         self._header = header
         self._wrong = wrong
         self._snapshot: Snapshot | None = None
         self._lines: list[Spans] = []
+        self._tail = tail
+        self._is_asking = False
+        self._output: tuple[LogLine, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the frame."""
@@ -50,7 +78,7 @@ class DetailScreen(Screen[None]):
             return
         node = find(snapshot, self._key)
         if node is not None:
-            self._lines = detail_lines(snapshot, node, width - 1)
+            self._lines = detail_lines(snapshot, node, width - 1, self._output)
         elif self._lines and self._lines[0] != _GONE:
             self._lines = [_GONE, [], *self._lines]
         self.query_one("#header", Lines).show(self._header(width))
@@ -60,6 +88,27 @@ class DetailScreen(Screen[None]):
     def on_mount(self) -> None:
         """Take the keys."""
         self.query_one(ScrollLines).focus()
+        if self._tail is not None:
+            self._ask_for_output()
+            self.set_interval(OUTPUT_S, self._ask_for_output)
+
+    def _ask_for_output(self) -> None:
+        """Ask what the container has written, unless that is still being waited for."""
+        node = find(self._snapshot, self._key) if self._snapshot is not None else None
+        if self._tail is not None and isinstance(node, ContainerNode) and not self._is_asking:
+            self._is_asking = True
+            self._read_output(self._tail, node.info.id)
+
+    @work(thread=True, group="output", exit_on_error=True)
+    def _read_output(self, tail: Tail, container: ContainerId) -> None:
+        self.post_message(self.OutputRead(tail(container)))
+
+    def on_detail_screen_output_read(self, message: OutputRead) -> None:
+        """Show it."""
+        self._is_asking = False
+        self._output = message.lines
+        if self._snapshot is not None:
+            self.show(self._snapshot)
 
     def on_resize(self) -> None:
         """Draw again in the new width."""
