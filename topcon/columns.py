@@ -9,6 +9,7 @@ from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, PodNode
 from topcon.text import (
     BYTES_WIDTH,
+    cut,
     printable,
     to_age_text,
     to_bytes_text,
@@ -116,6 +117,10 @@ def _state_value(line: Line) -> float:
     return _STATE_ORDER.get(node.info.state, 5.0) + 0.1 * _HEALTHY_LAST[node.info.health]
 
 
+def _runtime(line: Line) -> str:
+    return str(line.node.kind if isinstance(line.node, PodNode) else line.node.info.runtime)
+
+
 def _pressure(line: Line) -> float | None:
     return line.usage.pressure.worst_some if line.usage.pressure else None
 
@@ -153,6 +158,17 @@ COLUMNS = (
     NAME,
     FINDING,
     Column("state", "STATE", "s", 10, 10, _state_value, state_text, help="state and health", is_left=True),
+    Column(
+        "runtime",
+        "RUNTIME",
+        "u",
+        10,
+        85,
+        _runtime,
+        lambda line: cut(_runtime(line), 10),
+        help="runtime of a container, kind of a pod",
+        is_left=True,
+    ),
     Column(
         "history",
         "CPU ·60s",
@@ -290,5 +306,5 @@ COLUMNS = (
 
 BY_NAME = {column.name: column for column in COLUMNS}
 DEFAULT_SORT = "finding"
-ASCENDING = frozenset({"name", "state"})
+ASCENDING = frozenset({"name", "runtime", "state"})
 """Sorted from the smallest on, unless reversed; all others show the greatest first."""

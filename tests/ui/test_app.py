@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,9 @@ from fakes import FakeHost
 from textual import events
 
 from topcon.actions import Verb
+from topcon.model.sample import LogLine
 from topcon.ui.messages import SamplerFailed, SnapshotReady
+from topcon.ui.screens import detail
 from topcon.ui.screens.confirm import ConfirmScreen
 from topcon.ui.screens.detail import DetailScreen
 from topcon.ui.screens.help import HelpScreen
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from tests.ui.conftest import BusyHost, NotingActions
+    from topcon.model.sample import ContainerId
     from topcon.ui.app import TopconApp
 
 SIZE = (120, 30)
@@ -250,6 +254,117 @@ async def test_details_follow_the_container_until_it_is_gone(
 
         await pilot.press("escape")
         assert len(app.screen_stack) == 1
+
+
+def name_of(app: TopconApp, container: ContainerId) -> str:
+    assert app._shown is not None
+    return next(node.name for node in app._shown.containers.values() if node.info.id == container)
+
+
+def written(*texts: str) -> tuple[LogLine, ...]:
+    return tuple(LogLine(None, is_stderr=False, text=text) for text in texts)
+
+
+async def test_details_show_what_the_container_has_written_and_nothing_it_orders(
+    make_app: Callable[..., TopconApp],
+) -> None:
+    asked: list[ContainerId] = []
+
+    def tail(container: ContainerId) -> tuple[LogLine, ...]:
+        asked.append(container)
+        return (*written("\x1b[2Jhello"), LogLine(0, is_stderr=True, text="\u202ebad"))
+
+    app = make_app(tail=tail, actions=None)
+    async with app.run_test(size=(80, 60)) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("enter")
+        await _settled(app, pilot)
+
+        shown = text(app, "#detail")
+        assert [name_of(app, container) for container in asked] == ["hog"]
+        assert "Output" in shown
+        assert r"  \x1b[2Jhello" in shown
+        assert r"! \u202ebad" in shown
+        assert not {"\x1b", "\u202e"} & set(shown)
+
+
+async def test_output_is_asked_for_again_and_may_come_to_nothing(
+    make_app: Callable[..., TopconApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail, "OUTPUT_S", 0.01)
+    said = [written("first"), written("second")]
+    app = make_app(tail=lambda _: said[0])
+    async with app.run_test(size=(80, 60)) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("enter")
+        for expected in ("first", "second"):
+            await _shows(app, pilot, expected)
+            said.pop(0)
+            said.append(())
+        while "Output" in text(app, "#detail"):
+            await pilot.pause(0.01)
+
+
+async def test_details_do_not_wait_for_output(
+    make_app: Callable[..., TopconApp], busy: BusyHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail, "OUTPUT_S", 0.001)
+    released = threading.Event()
+    asked: list[ContainerId] = []
+
+    def tail(container: ContainerId) -> tuple[LogLine, ...]:
+        asked.append(container)
+        released.wait()
+        return written("late")
+
+    app = make_app(tail=tail)
+    async with app.run_test(size=(80, 60)) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("enter")
+        await pilot.pause(0.05)
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+        assert "Isolation" in text(app, "#detail")
+        assert "Output" not in text(app, "#detail")
+        assert len(asked) == 1
+
+        await pilot.press("escape")
+        assert len(app.screen_stack) == 1
+        released.set()
+        await _settled(app, pilot)
+
+
+async def test_what_has_gone_keeps_the_output_that_was_seen_last(
+    make_app: Callable[..., TopconApp], busy: BusyHost
+) -> None:
+    app = make_app(tail=lambda _: written("last words"))
+    async with app.run_test(size=(80, 60)) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("enter")
+        await _shows(app, pilot, "last words")
+        app.post_message(SnapshotReady(replace(busy.tick(), containers={}, pods=())))
+        await pilot.pause()
+
+        assert "it is gone" in text(app, "#detail")
+        assert "last words" in text(app, "#detail")
+
+
+async def test_a_pod_has_no_output_of_its_own(make_app: Callable[..., TopconApp]) -> None:
+    asked: list[ContainerId] = []
+    app = make_app(tail=lambda container: (asked.append(container), ())[1])
+    async with app.run_test(size=SIZE) as pilot:
+        while app.screen_stack[0].query_one(TreeTable).row.container:  # type: ignore[union-attr]
+            await pilot.press("down")
+        await pilot.press("enter")
+        await _settled(app, pilot)
+
+        assert isinstance(app.screen, DetailScreen)
+        assert asked == []
+
+
+async def _shows(app: TopconApp, pilot: Pilot[Any], expected: str) -> None:
+    while expected not in text(app, "#detail"):
+        await pilot.pause(0.01)
 
 
 async def test_help_names_every_key(make_app: Callable[..., TopconApp]) -> None:

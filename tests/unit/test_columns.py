@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from topcon.columns import Node
 
 
-NUMBERS = [name for name in BY_NAME if name not in {"name", "finding", "state", "history"}]
+NUMBERS = [name for name in BY_NAME if name not in {"name", "finding", "state", "runtime", "history"}]
 AGO_NS = 90 * SECOND_NS
 
 SHARE = st.none() | st.floats(0, 1)
@@ -282,3 +282,11 @@ def test_the_age_of_a_pod_is_that_of_its_first_container() -> None:
     nodes = [node_of(name, started_ns=START_WALL_NS - ago * SECOND_NS) for name, ago in (("a", 60), ("b", 7200))]
 
     assert BY_NAME["age"].text(line_of(pod_of(*nodes, name="shop"))) == "2h"
+
+
+def test_a_container_says_its_runtime_and_a_pod_its_kind_each_in_ten_columns() -> None:
+    column = BY_NAME["runtime"]
+    container = node_of("web", runtime="systemd-run")
+
+    assert column.text(Line(container, None, 0)) == "syste…-run"
+    assert column.text(Line(pod_of(container, name="shop"), None, 0)) == "compose"

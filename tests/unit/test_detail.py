@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,13 @@ from samples import (
 from topcon.model.sample import CgroupPath, Health, LogLine, MemoryStat, Namespaces, Port, State
 from topcon.model.snapshot import Finding, PressureShare, PressureShares, Severity, Usage
 from topcon.ui.detail import OUTPUT_LINES, detail_lines, find
-from topcon.ui.spans import Tone, width_of
+from topcon.ui.spans import Span, Tone, width_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
+    from topcon.ui.spans import Spans
 
 
 HOUR_NS = 3600 * SECOND_NS

@@ -419,7 +419,7 @@ def test_the_host_is_above_the_table() -> None:
 
     assert head == "testhost  6.12.0-test  cgroup v2  up 1d 3h  CPU 1.0/2  MEM 2.00G/8.00G"
     assert blank == ""
-    assert titles.split()[:3] == ["NAME", "STATE", "CPU"]
+    assert titles.split()[:4] == ["NAME", "STATE", "RUNTIME", "CPU"]
     assert rest == []
 
 
@@ -428,8 +428,8 @@ def test_an_unknown_number_is_a_dash_and_an_absent_limit_an_empty_cell() -> None
     (known,) = as_lines(tree_of(pod_of(node_of("web", unlimited))))[3:]
     (unknown,) = as_lines(tree_of(pod_of(node_of("web"))))[3:]
 
-    assert known.split()[:4] == ["web", "up", "0.50", "1.00M"]
-    assert unknown.split()[:4] == ["web", "up", "-", "-"]
+    assert known.split()[:5] == ["web", "up", "docker", "0.50", "1.00M"]
+    assert unknown.split()[:5] == ["web", "up", "docker", "-", "-"]
     assert "%" not in known + unknown
 
 
