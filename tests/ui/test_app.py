@@ -278,7 +278,7 @@ async def test_details_show_what_the_container_has_written_and_nothing_it_orders
     async with app.run_test(size=(80, 60)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("enter")
-        await _settled(app, pilot)
+        await _shows(app, pilot, "hello")
 
         shown = text(app, "#detail")
         assert [name_of(app, container) for container in asked] == ["hog"]
@@ -330,8 +330,28 @@ async def test_details_do_not_wait_for_output(
 
         await pilot.press("escape")
         assert len(app.screen_stack) == 1
-        released.set()
-        await _settled(app, pilot)
+
+    # Nor does the end wait, and what comes after it is lost in silence.
+    asking = [thread for thread in threading.enumerate() if thread.name == "topcon-output"]
+    assert len(asking) == 1
+    released.set()
+    asking[0].join()
+
+
+async def test_an_error_of_our_own_in_asking_for_output_ends_the_app(make_app: Callable[..., TopconApp]) -> None:
+    def tail(container: ContainerId) -> tuple[LogLine, ...]:
+        raise ZeroDivisionError(container)
+
+    with pytest.raises(ZeroDivisionError):
+        await _open_until_it_ends(make_app(tail=tail))
+
+
+async def _open_until_it_ends(app: TopconApp) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await pilot.press("enter")
+        while app.is_running:
+            await pilot.pause(0.01)
 
 
 async def test_what_has_gone_keeps_the_output_that_was_seen_last(

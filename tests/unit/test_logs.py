@@ -113,6 +113,7 @@ def test_what_is_no_frame_is_an_error(data: bytes) -> None:
         (TIME.rstrip() + b"\n", TIME_NS, ""),
         (TIME + b"  two blanks \n", TIME_NS, "  two blanks "),
         (b"no time\n", None, "no time"),
+        (b"word\n", None, "word"),
         (b"2026-99-21T13:10:40Z text\n", None, "2026-99-21T13:10:40Z text"),
         (TIME + b"caf\xe9\n", TIME_NS, "caf\ufffd"),
         (TIME + "größer\n".encode(), TIME_NS, "größer"),

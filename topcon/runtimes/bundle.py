@@ -150,9 +150,11 @@ def find_out(
             break
     if info is None:
         return None, malformed
+    is_nameless = not info.name and _HEX64.fullmatch(_given(found))
     return replace(
         info,
         name=info.name or _short(found),
+        source=Source.CGROUP if is_nameless else info.source,
         runtime=info.runtime or found.runtime or NOBODY,
         command=info.command or " ".join(files.command_line(process.pid)).strip() or None,
     ), malformed

@@ -99,9 +99,7 @@ class JsonSocket:
             raise Refused(status, _words(data), self.socket)
         return data[:most_bytes], len(data) > most_bytes
 
-    def _exchange(
-        self, method: str, path: str, body: object, timeout_s: float, most_bytes: int
-    ) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: object, timeout_s: float, most_bytes: int) -> tuple[int, bytes]:
         """Return the status, and at most so many bytes of the answer."""
         import http.client  # noqa: PLC0415
 
@@ -136,9 +134,7 @@ class JsonSocket:
         except (SourceUnavailable, ParseError) as error:
             raise ActionFailed(str(error)) from error
 
-    def _read(
-        self, response: HTTPResponse, channel: sockets.socket, deadline: float, most_bytes: int
-    ) -> bytes:
+    def _read(self, response: HTTPResponse, channel: sockets.socket, deadline: float, most_bytes: int) -> bytes:
         """Read an answer to its end, or so many bytes of it; a socket's own time-out begins anew with every byte."""
         chunks: list[bytes] = []
         left = most_bytes

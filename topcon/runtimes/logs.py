@@ -131,7 +131,7 @@ def _joined(parts: Iterable[_Part]) -> list[LogLine]:
 def _line(time: bytes, *, is_stderr: bool, text: bytes) -> LogLine:
     time_ns = parse_time_ns(time.decode(errors="replace"))
     if time_ns is None and time:
-        text = time + b" " + text
+        text = time + b" " + text if text else time
     # A terminal ends its lines with both.
     text = text.removesuffix(b"\r")[:LONGEST_LINE]
     return LogLine(time_ns, is_stderr, text.decode(errors="replace"))

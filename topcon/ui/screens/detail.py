@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
@@ -38,9 +39,9 @@ class DetailScreen(Screen[None]):
 
     @dataclass
     class OutputRead(Message):
-        """What the container has last written."""
+        """What the container has last written, or an error of our own in asking for it."""
 
-        lines: tuple[LogLine, ...]
+        lines: tuple[LogLine, ...] | BaseException
 
     def __init__(
         self,
@@ -97,14 +98,24 @@ class DetailScreen(Screen[None]):
         node = find(self._snapshot, self._key) if self._snapshot is not None else None
         if self._tail is not None and isinstance(node, ContainerNode) and not self._is_asking:
             self._is_asking = True
-            self._read_output(self._tail, node.info.id)
+            # No worker of Textual's: those are waited for when topcon ends, and a runtime may take its time.
+            threading.Thread(
+                target=self._read_output, args=(self._tail, node.info.id), name="topcon-output", daemon=True
+            ).start()
 
-    @work(thread=True, group="output", exit_on_error=True)
     def _read_output(self, tail: Tail, container: ContainerId) -> None:
-        self.post_message(self.OutputRead(tail(container)))
+        try:
+            lines: tuple[LogLine, ...] | BaseException = tail(container)
+        except BaseException as bug:  # noqa: BLE001  handed to the screen, which ends topcon with it
+            lines = bug
+        # Topcon may have ended meanwhile.
+        with contextlib.suppress(RuntimeError):
+            self.post_message(self.OutputRead(lines))
 
     def on_detail_screen_output_read(self, message: OutputRead) -> None:
         """Show it."""
+        if isinstance(message.lines, BaseException):
+            raise message.lines
         self._is_asking = False
         self._output = message.lines
         if self._snapshot is not None:
