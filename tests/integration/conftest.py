@@ -6,23 +6,26 @@ run on the machine is touched: roots, socket, bridge and network are private.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import signal
 import socket as sockets
 import subprocess
 import sys
-import tarfile
-import tempfile
-import time
 import uuid
 from contextlib import contextmanager, suppress
+from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
+
+from tests.integration.containerd_daemon import ContainerdDaemon, running_containerd
+from tests.integration.machine import PATIENCE_S, busybox_layer, private_folder, skip_without, until
+from tests.integration.podman_service import PodmanService, running_podman
+from topcon import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +34,14 @@ HERE = Path(__file__).parent
 BRIDGE, GATEWAY = "topcon-test0", "172.31.251.1"
 IMAGE = "topcon-test/busybox:latest"
 APPLETS = ("cat", "dd", "false", "httpd", "kill", "nc", "ps", "sh", "sleep", "true", "wget", "yes")
+PYTHON = "/usr/bin/python3"
+NOBODY = 65534
+NEEDED = (
+    *("topcon", "psutil", "docker", "requests", "urllib3", "idna", "certifi", "charset_normalizer"),
+    *("grpc", "google", "typing_extensions"),
+)
+"""What the commands import, the clients of all runtimes among them."""
 SPIN = ["sh", "-c", "while :; do :; done"]
-PATIENCE_S = 30.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,17 +49,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.integration)
-
-
-def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Wait for a condition to hold, and return what it gave."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        if result := condition():
-            return result
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {patience_s:.0f} s: {what}")
-        time.sleep(0.1)
 
 
 class Dockerd:
@@ -116,9 +114,6 @@ class Dockerd:
         if containerd.exists():
             with suppress(ProcessLookupError):
                 os.kill(int(containerd.read_text()), signal.SIGTERM)
-        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        for mount in reversed([mount for mount in mounts if mount.startswith(f"{self.folder}/")]):
-            subprocess.run(["umount", "--lazy", mount], check=False)
 
     def run(self, name: str | None = None, command: list[str] | None = None, **options: Any) -> str:
         """Start a container; return its id. Options are those of ``docker run`` that the tests need."""
@@ -147,51 +142,46 @@ class Dockerd:
         return dict(self.api.inspect_container(name)["State"])
 
     def import_image(self) -> None:
-        busybox = shutil.which("busybox")
-        assert busybox, "busybox is missing (Debian package busybox-static)"
-        layer = io.BytesIO()
-        with tarfile.open(fileobj=layer, mode="w") as tar:
-            tar.add(busybox, "bin/busybox")
-            for name in APPLETS:
-                link = tarfile.TarInfo(f"bin/{name}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-            for name in ("tmp", "www"):
-                directory = tarfile.TarInfo(name)
-                directory.type, directory.mode = tarfile.DIRTYPE, 0o777
-                tar.addfile(directory)
         repository, tag = IMAGE.split(":")
-        self.api.import_image_from_data(layer.getvalue(), repository=repository, tag=tag)
+        self.api.import_image_from_data(busybox_layer(APPLETS), repository=repository, tag=tag)
 
 
 @contextmanager
 def running_dockerd() -> Iterator[Dockerd]:
     """A daemon with an image, for the time of the block."""
-    # Sockets have short paths, and containers' root file systems are no tmpfs.
-    folder = Path(tempfile.mkdtemp(prefix="topcon-", dir="/var/tmp"))
-    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
-    daemon = Dockerd(folder)
-    try:
-        subprocess.run(["ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE], check=True)
-        subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
-        daemon.start()
-        daemon.import_image()
-        yield daemon
-    finally:
-        daemon.close()
-        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with private_folder() as folder:
+        subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+        daemon = Dockerd(folder)
+        try:
+            subprocess.run(["ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE], check=True)
+            subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
+            daemon.start()
+            daemon.import_image()
+            yield daemon
+        finally:
+            daemon.close()
+            subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
 
 
 @pytest.fixture(scope="session")
 def dockerd() -> Iterator[Dockerd]:
-    """One daemon for all tests of the run."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to run a Docker daemon")
-    for program in ("dockerd", "ip", "busybox", "tmux"):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}")
+    """One daemon for all tests of the run, as are the two below."""
+    skip_without("dockerd", "ip", "busybox", "tmux")
     with running_dockerd() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def podman_service() -> Iterator[PodmanService]:
+    skip_without("podman", "runc", "busybox")
+    with running_podman() as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[ContainerdDaemon]:
+    skip_without("containerd", "ctr", "runc", "busybox")
+    with running_containerd() as daemon:
         yield daemon
 
 
@@ -211,9 +201,9 @@ def names(dockerd: Dockerd) -> Iterator[Callable[[str], str]]:
 class Program:
     """Topcon as a program, with what keeps it apart from the machine it runs on."""
 
-    def __init__(self, folder: Path, socket: str) -> None:
+    def __init__(self, folder: Path, **sockets: str) -> None:
         self.folder = folder
-        self.arguments = ["--runtime", f"docker={socket}"]
+        self.arguments = [f"--runtime={name}={socket}" for name, socket in sockets.items()]
         self.environment = os.environ | {
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_STATE_HOME": str(folder / "state"),
@@ -253,7 +243,52 @@ class Program:
 
 @pytest.fixture
 def topcon(tmp_path: Path, dockerd: Dockerd) -> Program:
-    return Program(tmp_path, dockerd.socket)
+    return Program(tmp_path, docker=dockerd.socket)
+
+
+@pytest.fixture
+def as_nobody(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run topcon as the user nobody, who may not read where Python and this checkout may be installed."""
+    version = subprocess.run(
+        [PYTHON, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    if version != str(sys.version_info[:2]):
+        pytest.skip(f"needs this Python's version at {PYTHON}, which every user may run")
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for name in NEEDED:
+        _copy_package(name, packages)
+    metadata = Path(str(distribution("topcon").locate_file(""))) / f"topcon-{__version__}.dist-info"
+    shutil.copytree(metadata, packages / metadata.name)
+    for directory in (packages, tmp_path, *tmp_path.parents):
+        if directory.is_relative_to(tmp_path.parents[1]):
+            directory.chmod(directory.stat().st_mode | 0o055)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PYTHON, "-m", "topcon", *arguments],
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            cwd="/",
+            env={"PYTHONPATH": str(packages), "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def _copy_package(name: str, folder: Path) -> None:
+    spec = find_spec(name)
+    assert spec is not None
+    if spec.submodule_search_locations is None:
+        shutil.copy(str(spec.origin), folder)
+    else:
+        shutil.copytree(
+            next(iter(spec.submodule_search_locations)), folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
 
 
 class Terminal:

@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import shutil
-import subprocess
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-import topcon
-
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     from tests.integration.conftest import Dockerd
-
-PYTHON = "/usr/bin/python3"
-NOBODY = 65534
-
-
-@pytest.fixture
-def as_nobody(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run topcon as the user nobody, who may not read where Python and this checkout may be installed."""
-    version = subprocess.run(
-        [PYTHON, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    if version != "True":
-        pytest.skip(f"needs Python 3.11 at {PYTHON}, which every user may run")
-    packages = tmp_path / "packages"
-    needed = ("topcon", "psutil", "docker", "requests", "urllib3", "idna", "certifi", "charset_normalizer")
-    for package in (Path(str(importlib.import_module(name).__file__)).parent for name in needed):
-        shutil.copytree(package, packages / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    metadata = Path(str(distribution("topcon").locate_file(""))) / f"topcon-{topcon.__version__}.dist-info"
-    shutil.copytree(metadata, packages / metadata.name)
-    for directory in (packages, tmp_path, *tmp_path.parents):
-        if directory.is_relative_to(tmp_path.parents[1]):
-            directory.chmod(directory.stat().st_mode | 0o055)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PYTHON, "-m", "topcon", *arguments],
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=[],
-            cwd="/",
-            env={"PYTHONPATH": str(packages), "PATH": os.environ["PATH"], "HOME": "/nonexistent"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 def test_the_tree_and_the_numbers_come(
