@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from integration.conftest import running_dockerd  # noqa: E402  tests/ is not installed
 from terminal import on_terminal, read_for  # noqa: E402  the same

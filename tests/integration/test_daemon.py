@@ -77,16 +77,15 @@ def test_a_silent_daemon_at_the_start_holds_nothing_up(
     dockerd: Dockerd, terminal: Terminal, names: Callable[[str], str]
 ) -> None:
     name = names("nameless")
-    container_id = dockerd.run(name)
+    dockerd.run(name)
 
     dockerd.freeze()
     try:
         terminal.start()
-        terminal.wait_for(container_id[:12], "docker: no answer")
+        terminal.wait_for(name, "docker: no answer")
     finally:
         dockerd.thaw()
 
-    terminal.wait_for(name)
     until(lambda: "docker:" not in terminal.text(), "the problem is over")
 
 
