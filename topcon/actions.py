@@ -582,6 +582,9 @@ def _network_line(container: ContainerNode, snapshot: Snapshot) -> str | None:
     """Say what becomes of those on its network when it ends."""
     if container.info.role is not Role.SANDBOX:
         return _sharing_line(container, snapshot, "loses it" if container.is_network_owner else "keeps it")
+    if not _is_kubernetes(container, snapshot):
+        # Podman's pods outlive their infra container.
+        return _sharing_line(container, snapshot, "keeps it")
     pod = next((pod for pod in snapshot.pods if any(each.key == container.key for each in pod.containers)), None)
     is_apart = container.netns is not None and container.netns != snapshot.sample.host.netns
     count = sum(

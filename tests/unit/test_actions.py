@@ -1222,9 +1222,22 @@ def test_a_pod_ends_with_its_sandbox(desk: Desk, verb: Verb, guests: int, expect
     others = [
         alive(name, process=shared, info={"joins_network_of": container_id("web")}) for name in ("db", "side")[:guests]
     ]
-    sandbox = alive(process=on_network(netns_of("web"), start_ticks=1), info={"role": Role.SANDBOX})
+    of_kubernetes = {"role": Role.SANDBOX, "pod": PodInfo(PodKind.KUBERNETES, "uid", "shop")}
+    sandbox = alive(process=on_network(netns_of("web"), start_ticks=1), info=of_kubernetes)
 
-    assert desk.consequences(verb, snapshot_after(sample_of(sandbox, *others, alive("apart")))) == [expected]
+    lines = desk.consequences(verb, snapshot_after(sample_of(sandbox, *others, alive("apart"))))
+
+    assert [line for line in lines if "kubelet" not in line] == [expected]
+
+
+def test_a_pod_of_podman_outlives_its_infra_container(desk: Desk) -> None:
+    of_podman = {"role": Role.SANDBOX, "pod": PodInfo(PodKind.PODMAN, "0b", "books")}
+    sandbox = alive(process=on_network(netns_of("web"), start_ticks=1), info=of_podman)
+    guest = alive("db", process=on_network(netns_of("web")))
+
+    assert desk.consequences(Verb.STOP, snapshot_after(sample_of(sandbox, guest))) == [
+        "shares its network with db, which keeps it"
+    ]
 
 
 @pytest.mark.parametrize("verb", ALL)
