@@ -220,7 +220,9 @@ def test_a_container_with_a_terminal_is_not_stopped_to_be_restarted(
 def test_what_is_stopped_stays_so_though_containerd_would_start_it_again(
     containerd: ContainerdDaemon, connection: Containerd
 ) -> None:
-    containerd.run("web", OBEYS, "--label", "containerd.io/restart.status=running")
+    containerd.run("web", OBEYS)
+    # Not before it runs: the monitor would start it beside ctr.
+    containerd.ctr("containers", "label", "web", "containerd.io/restart.status=running")
     assert listed(connection)["default/web"].restart_policy == "always"
     connection.kill("default/web", "SIGKILL")
     until(lambda: listed(connection)["default/web"].state is State.RUNNING, "it is started again")
