@@ -227,7 +227,8 @@ class Program:
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run it beside the test; it is ended with the block."""
         process = subprocess.Popen(
-            self.command(*arguments),
+            # A shell that runs the tests in the background ignores ^C, and so would what they start.
+            ["env", "--default-signal=INT", *self.command(*arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
