@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -573,6 +572,7 @@ import topcon.runtimes.crio as crio
 assert not {{"grpc", "google.protobuf"}} & set(sys.modules)
 runtime = crio.connect({daemon.socket!r})
 runtime.containers()
+print("listed", flush=True)
 sys.stdin.readline()
 try:
     runtime.containers()
@@ -588,7 +588,7 @@ except crio.SourceUnavailable:
         env=environment,
         text=True,
     ) as process:
-        while "ListContainers" not in daemon.calls and process.poll() is None:
-            signal.sigtimedwait([], 0.05)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listed\n"
         daemon.close()
         assert process.communicate("\n") == ("gone\n", "")
