@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from topcon.errors import ActionFailed
 from topcon.kernel import control
-from topcon.kernel.process import signal_name, signal_number
 from topcon.model.sample import PodKind, Role, State
+from topcon.signals import signal_name, signal_number
 from topcon.text import printable, to_time_text
 
 if TYPE_CHECKING:

@@ -171,7 +171,7 @@ def _grace(text: str) -> float:
 
 
 def _signal(text: str) -> str:
-    from topcon.kernel.process import signal_name
+    from topcon.signals import signal_name
 
     try:
         return signal_name(text)

@@ -28,6 +28,7 @@ from topcon.model.sample import (
 )
 from topcon.runtimes import bundle
 from topcon.runtimes.bundle import RETRY_S, TRIES, Bundles
+from topcon.runtimes.foreign import parse_time_ns
 from topcon.runtimes.hostfiles import FILE_BYTES, Mount, parse_mounts, paths_outside, read_regular
 from topcon.runtimes.spec import (
     bundle_of_state,
@@ -38,7 +39,6 @@ from topcon.runtimes.spec import (
     parse_object,
     pid_of_state,
     podman_sandbox,
-    to_time_ns,
 )
 
 if TYPE_CHECKING:
@@ -645,7 +645,7 @@ def test_a_mount_is_seen_wherever_its_file_system_is() -> None:
     ],
 )
 def test_times_are_nanoseconds_since_1970(text: object, expected: int | None) -> None:
-    assert to_time_ns(text) == expected
+    assert parse_time_ns(text) == expected
 
 
 JSON = st.recursive(

@@ -13,8 +13,9 @@ from fakes import HOST_NAMESPACES, FakeHost
 
 from topcon.errors import ParseError
 from topcon.kernel.files import Access
-from topcon.kernel.process import CANDIDATES, TICK_NS, ProcFs, SignalMasks, signal_number
+from topcon.kernel.process import CANDIDATES, TICK_NS, ProcFs, SignalMasks
 from topcon.model.sample import InterfaceStat, Namespaces, ProcessSample
+from topcon.signals import signal_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

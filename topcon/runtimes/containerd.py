@@ -8,18 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal as signals
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from topcon import signals
 from topcon.errors import ActionFailed, SourceUnavailable, TopconError
 from topcon.model.sample import ContainerId, ContainerInfo, Source, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin, grpc_channel
 from topcon.runtimes.cri import Cri, acting, configured_endpoint
+from topcon.runtimes.foreign import to_object
 from topcon.runtimes.grpc_channel import GrpcChannel, Refused
 from topcon.runtimes.messages import decode, encode, entries, pairs, text
 from topcon.runtimes.sockets import TIMEOUT_S
+from topcon.runtimes.spec import command_of, volumes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -356,34 +358,10 @@ class Spec:
 def parse_spec(data: bytes) -> Spec:
     """Parse ``config.json`` of the OCI; what is not in its documented form is left out, as the rest has a use."""
     try:
-        spec = json.loads(data)
+        said = to_object(json.loads(data))
     except (ValueError, RecursionError):
         return Spec()
-    process = _object(_object(spec).get("process"))
-    arguments = process.get("args")
-    mounts = _object(spec).get("mounts")
-    return Spec(
-        command=" ".join(each for each in arguments if isinstance(each, str)) or None
-        if isinstance(arguments, list)
-        else None,
-        volumes=tuple(_volumes(mounts)) if isinstance(mounts, list) else (),
-        has_terminal=process.get("terminal") is True,
-    )
-
-
-def _volumes(mounts: list[Any]) -> list[Volume]:
-    volumes = []
-    for mount in map(_object, mounts):
-        source, target, options = mount.get("source"), mount.get("destination"), mount.get("options")
-        options = options if isinstance(options, list) else []
-        is_bind = mount.get("type") == "bind" or "bind" in options or "rbind" in options
-        if is_bind and isinstance(source, str) and isinstance(target, str):
-            volumes.append(Volume(source, target, "ro" in options))
-    return volumes
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return Spec(command_of(said), volumes_of(said), to_object(said.get("process")).get("terminal") is True)
 
 
 def container_info(namespace: str, container: Any, spec: Spec, task: Any) -> ContainerInfo:  # noqa: ANN401  messages
@@ -432,22 +410,16 @@ def to_ns(stamp: Any) -> int | None:  # noqa: ANN401  a message
 
 
 def signal_number(signal: str) -> int:
-    """Return the number of a signal as images and people write it: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``.
+    """Return the number of a signal.
 
     Raises:
         ActionFailed: there is no such signal.
     """
-    match = re.fullmatch(r"(?:SIG)?(?:(RTMIN)\+([0-9]{1,2})|([A-Z0-9]+))", signal.upper())
-    if match and match[1]:
-        number = signals.SIGRTMIN + int(match[2])
-    elif match and re.fullmatch("[0-9]{1,2}", match[3]):
-        number = int(match[3])
-    else:
-        number = signals.Signals.__members__.get(f"SIG{match[3]}", 0) if match else 0
-    if not 0 < number < signals.NSIG:
+    try:
+        return signals.signal_number(signal)
+    except ValueError:
         message = f"there is no signal {signal[:40]!r}"
-        raise ActionFailed(message)
-    return number
+        raise ActionFailed(message) from None
 
 
 def _configured() -> Sequence[str]:

@@ -13,18 +13,19 @@ import math
 import os
 import re
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
-from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Role, Source, State, Volume
+from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
 from topcon.runtimes import EVERY_ABILITY, Plugin
-from topcon.runtimes.http import JsonSocket, Refused, to_object
+from topcon.runtimes.foreign import parse_any_time_ns, to_object
+from topcon.runtimes.http import JsonSocket, Refused
 from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames, parse_terminal
 from topcon.runtimes.sockets import TIMEOUT_S, probe, reason
+from topcon.runtimes.spec import CONTAINER_LABEL, DOCKER_MODES, docker_role, docker_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -281,14 +282,7 @@ def parse_events(text: str) -> list[tuple[ContainerId, str]]:
 
 def parse_time(text: str | None) -> int | None:
     """Parse RFC 3339 with nanoseconds to nanoseconds since 1970; None for Docker's "never", the year 1."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", text or "")
-    if not match or match[1].startswith("0001"):
-        return None
-    try:
-        whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return int(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
+    return None if (text or "").startswith("0001") else parse_any_time_ns(text)
 
 
 def info_from_list(entry: Mapping[str, Any]) -> ContainerInfo:
@@ -321,29 +315,14 @@ def info_from_list(entry: Mapping[str, Any]) -> ContainerInfo:
         created_ns=created * 10**9 if isinstance(created, int) else None,
         joins_network_of=_joined(network),
         host_namespaces=("net",) if network == "host" else (),
-        role=_role(labels),
-        volumes=_volumes(entry),
+        role=docker_role(labels),
+        volumes=docker_volumes(entry.get("Mounts") or []),
     )
 
 
 def _name(name: str, labels: Mapping[str, str]) -> str:
     """Return a container's name; one of a Kubernetes pod has a short one beside the one that cri-dockerd gives it."""
-    return labels.get("io.kubernetes.container.name") or name.lstrip("/")
-
-
-def _role(labels: Mapping[str, str]) -> Role:
-    return Role.SANDBOX if labels.get("io.kubernetes.docker.type") == "podsandbox" else Role.WORKLOAD
-
-
-def _volumes(entry: Mapping[str, Any]) -> tuple[Volume, ...]:
-    return tuple(
-        Volume(mount.get("Name") or mount.get("Source") or "", mount["Destination"], not mount.get("RW", True))
-        for mount in entry.get("Mounts") or []
-        if mount.get("Destination") and mount.get("Type") in {"bind", "volume"}
-    )
-
-
-_MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupnsMode"}
+    return labels.get(CONTAINER_LABEL) or name.lstrip("/")
 
 
 def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
@@ -377,9 +356,9 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
         grace_s=float(grace) if grace is not None else None,
         stop_signal=config.get("StopSignal"),
         joins_network_of=_joined(host.get("NetworkMode") or ""),
-        host_namespaces=tuple(name for name, mode in _MODES.items() if host.get(mode) == "host"),
-        role=_role(labels),
-        volumes=_volumes(entry),
+        host_namespaces=tuple(name for name, mode in DOCKER_MODES.items() if host.get(mode) == "host"),
+        role=docker_role(labels),
+        volumes=docker_volumes(entry.get("Mounts") or []),
     )
 
 

@@ -1,25 +1,22 @@
 """JSON over HTTP on a unix socket, by the standard library alone, for the runtimes that speak it.
 
 Each request has a connection of its own, so a daemon that ends when it is idle, or is started anew, is met again at the
-next one. Answers are foreign: their size is bounded, and the functions below take any JSON for what it should be.
+next one. Answers are foreign: their size is bounded.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.runtimes.foreign import to_object, to_text
 from topcon.runtimes.sockets import connected, probe, reason
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import Mapping
     from http.client import HTTPResponse
 
 TIMEOUT_S = 5.0
@@ -35,8 +32,6 @@ _ERROR = 400
 _WORDS = ("message", "error", "cause")
 """Under which names the daemons say why they refuse: Podman, Incus and LXD."""
 _LONGEST_WORDS = 500
-_LAST_S = 253_402_300_799
-"""The end of the year 9999, in seconds since 1970: later dates cannot be written."""
 
 
 class Refused(SourceUnavailable):
@@ -177,55 +172,3 @@ def _words(text: bytes) -> str:
     said = next((answer[name] for name in _WORDS if to_text(answer.get(name))), None)
     whole = said if isinstance(said, str) else text[: 4 * _LONGEST_WORDS].decode(errors="replace")
     return " ".join(whole.split())[:_LONGEST_WORDS] or "no reason given"
-
-
-# What is not of the type that it should be is taken for not said.
-
-
-def to_text(value: object) -> str | None:
-    """Return a text; None for an empty one."""
-    return value if isinstance(value, str) and value else None
-
-
-def to_int(value: object) -> int | None:
-    """Return a whole number of 64 bits; JSON's true and false are none."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if -(1 << 63) <= value < 1 << 63 else None
-
-
-def to_object(value: object) -> dict[str, Any]:
-    """Return an object, or an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def to_list(value: object) -> list[Any]:
-    """Return a list, or an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def to_labels(value: object) -> Mapping[str, str]:
-    """Return those of an object's values that are texts."""
-    return MappingProxyType({key: text for key, text in to_object(value).items() if isinstance(text, str)})
-
-
-def to_time_ns(seconds: object) -> int | None:
-    """Turn seconds since 1970 into nanoseconds; None for Go's "never", which is long before."""
-    whole = to_int(seconds)
-    return whole * 10**9 if whole is not None and 0 < whole <= _LAST_S else None
-
-
-_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def parse_time_ns(text: object) -> int | None:
-    """Parse RFC 3339 with nanoseconds to nanoseconds since 1970; None for what means "never", up to 1970."""
-    match = _RFC_3339.fullmatch(text) if isinstance(text, str) else None
-    if not match:
-        return None
-    try:
-        whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    seconds_ns = to_time_ns(int(whole.timestamp()))
-    return None if seconds_ns is None else seconds_ns + int((match[2] or "").ljust(9, "0"))

@@ -15,16 +15,8 @@ from urllib.parse import quote, urlencode
 from topcon.errors import ActionFailed, ParseError
 from topcon.model.sample import ContainerId, ContainerInfo, Source, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin
-from topcon.runtimes.http import (
-    ACTION_S,
-    JsonSocket,
-    parse_time_ns,
-    prepare,
-    to_int,
-    to_labels,
-    to_object,
-    to_text,
-)
+from topcon.runtimes.foreign import parse_time_ns, to_int, to_labels, to_object, to_text
+from topcon.runtimes.http import ACTION_S, JsonSocket, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

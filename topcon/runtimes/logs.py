@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
 from topcon.model.sample import LogLine
-from topcon.runtimes.http import parse_time_ns
+from topcon.runtimes.foreign import parse_time_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -28,20 +28,10 @@ from topcon.model.sample import (
     Volume,
 )
 from topcon.runtimes import EVERY_ABILITY, Plugin
-from topcon.runtimes.http import (
-    ACTION_S,
-    JsonSocket,
-    Refused,
-    parse_time_ns,
-    prepare,
-    to_int,
-    to_labels,
-    to_list,
-    to_object,
-    to_text,
-    to_time_ns,
-)
+from topcon.runtimes.foreign import parse_time_ns, to_int, to_labels, to_list, to_object, to_text, to_time_ns
+from topcon.runtimes.http import ACTION_S, JsonSocket, Refused, prepare
 from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames
+from topcon.runtimes.spec import docker_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,7 +276,7 @@ def parse_details(answer: object) -> Details:
         stop_signal=_signal_name(config.get("StopSignal")),
         joins_network_of=ContainerId(network.removeprefix("container:")) if network.startswith("container:") else None,
         host_namespaces=tuple(name for name, mode in _MODES.items() if host.get(mode) == "host"),
-        volumes=tuple(_volumes(said.get("Mounts"))),
+        volumes=docker_volumes(to_list(said.get("Mounts"))),
     )
 
 
@@ -299,13 +289,6 @@ def _signal_name(said: object) -> str | None:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
-
-
-def _volumes(mounts: object) -> Iterator[Volume]:
-    for mount in map(to_object, to_list(mounts)):
-        source, target = to_text(mount.get("Name")) or to_text(mount.get("Source")), to_text(mount.get("Destination"))
-        if source and target:
-            yield Volume(source, target, is_read_only=mount.get("RW") is False)
 
 
 PLUGIN = Plugin(

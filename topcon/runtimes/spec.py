@@ -10,16 +10,16 @@ import json
 import re
 import signal
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ParseError
 from topcon.model.sample import ContainerId, PodInfo, PodKind, Port, Role, Volume
 from topcon.runtimes.argv import parse_kubelet_name
+from topcon.runtimes.foreign import parse_time_ns, to_int, to_labels, to_list, to_object, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from topcon.model.sample import ContainerInfo
     from topcon.runtimes.argv import KubeletName
@@ -32,7 +32,7 @@ _CRI = "io.kubernetes.cri."
 _CRIO = "io.kubernetes.cri-o."
 _PODMAN_SANDBOX = f"{_CRIO}SandboxID"
 _OCI_NAMESPACES = {"network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts"}
-_DOCKER_MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupnsMode"}
+DOCKER_MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupnsMode"}
 _ROLES = {"init": Role.INIT, "ephemeral": Role.EPHEMERAL, "sandbox": Role.SANDBOX, "podsandbox": Role.SANDBOX}
 OWN_TARGETS = frozenset(
     (
@@ -62,19 +62,14 @@ def parse_object(raw: bytes, path: str) -> Json:
     return parsed
 
 
-def texts(values: object) -> dict[str, str]:
-    """Return those members of a JSON object that are text."""
-    return {name: value for name, value in _object(values).items() if isinstance(value, str)}
-
-
 def info_from_spec(spec: Json, known: ContainerInfo) -> ContainerInfo:
     """Add to ``known`` what an OCI ``config.json`` says."""
-    annotations = texts(spec.get("annotations"))
+    annotations = to_labels(spec.get("annotations"))
     info = replace(
         known,
-        command=_command(_array(_object(spec.get("process")).get("args"))),
-        volumes=tuple(_volumes(_array(spec.get("mounts")))),
-        host_namespaces=_shared_with_host(_object(spec.get("linux"))),
+        command=command_of(spec),
+        volumes=volumes_of(spec),
+        host_namespaces=_shared_with_host(to_object(spec.get("linux"))),
         stop_signal=_signal(annotations.get("org.opencontainers.image.stopSignal")),
     )
     for mark, dialect in _DIALECTS.items():
@@ -83,22 +78,37 @@ def info_from_spec(spec: Json, known: ContainerInfo) -> ContainerInfo:
     return info
 
 
+def command_of(spec: Json) -> str | None:
+    """Return the command line of an OCI ``config.json``."""
+    return _command(to_list(to_object(spec.get("process")).get("args")))
+
+
+def volumes_of(spec: Json) -> tuple[Volume, ...]:
+    """Return the volumes of an OCI ``config.json``: the host's directories and files, without those of runtimes."""
+    return tuple(_volumes(to_list(spec.get("mounts"))))
+
+
+def docker_volumes(mounts: Iterable[object]) -> tuple[Volume, ...]:
+    """Return the volumes among the mounts of a container, as Docker and Podman tell and write them."""
+    return tuple(_docker_volumes(mounts))
+
+
 def podman_sandbox(spec: Json) -> str | None:
     """Return the id of the infra container of the Podman pod that a container has joined."""
-    return texts(spec.get("annotations")).get(_PODMAN_SANDBOX)
+    return to_labels(spec.get("annotations")).get(_PODMAN_SANDBOX)
 
 
 def own_hostname(spec: Json) -> str | None:
     """Return the host name that a container was given; None where it is on the host's network and has the host's."""
-    is_private = "net" not in _shared_with_host(_object(spec.get("linux")))
-    return _text(spec.get("hostname")) if is_private else None
+    is_private = "net" not in _shared_with_host(to_object(spec.get("linux")))
+    return to_text(spec.get("hostname")) if is_private else None
 
 
 def bundle_of_state(state: Json) -> str | None:
     """Return the bundle that runc's ``state.json`` or crun's ``status`` names."""
-    labels = _array(_object(state.get("config")).get("labels"))
+    labels = to_list(to_object(state.get("config")).get("labels"))
     of_runc = [label.removeprefix("bundle=") for label in labels if isinstance(label, str) and "bundle=" in label[:7]]
-    return _text(state.get("bundle")) or next(iter(of_runc), None)
+    return to_text(state.get("bundle")) or next(iter(of_runc), None)
 
 
 def pid_of_state(state: Json) -> int | None:
@@ -108,9 +118,9 @@ def pid_of_state(state: Json) -> int | None:
 
 def image_of_storage(entries: object, container: str) -> tuple[str | None, int | None]:
     """Return image and time of creation of a container from Podman's ``containers.json``."""
-    for entry in map(_object, _array(entries)):
+    for entry in map(to_object, to_list(entries)):
         if entry.get("id") == container:
-            return _json_texts(entry.get("metadata")).get("image-name"), to_time_ns(entry.get("created"))
+            return _json_labels(entry.get("metadata")).get("image-name"), parse_time_ns(entry.get("created"))
     return None, None
 
 
@@ -120,41 +130,34 @@ def info_from_docker(config: Json, host: Json, known: ContainerInfo, pids: froze
     Docker does not write each change of a container's health, so nothing is said of it. When it was started is said
     if the files are of the run whose process has one of ``pids``.
     """
-    state, options = _object(config.get("State")), _object(config.get("Config"))
-    labels = texts(options.get("Labels"))
+    state, options = to_object(config.get("State")), to_object(config.get("Config"))
+    labels = to_labels(options.get("Labels"))
     grace_s = _count(options.get("StopTimeout"))
-    network = _text(host.get("NetworkMode")) or ""
+    network = to_text(host.get("NetworkMode")) or ""
     return replace(
         known,
-        name=labels.get(CONTAINER_LABEL) or (_text(config.get("Name")) or "").removeprefix("/"),
-        image=_text(options.get("Image")),
-        command=_command([config.get("Path"), *_array(config.get("Args"))]),
-        labels=MappingProxyType(labels),
-        ports=tuple(_docker_ports(_object(_object(config.get("NetworkSettings")).get("Ports")))),
+        name=labels.get(CONTAINER_LABEL) or (to_text(config.get("Name")) or "").removeprefix("/"),
+        image=to_text(options.get("Image")),
+        command=_command([config.get("Path"), *to_list(config.get("Args"))]),
+        labels=labels,
+        ports=tuple(_docker_ports(to_object(to_object(config.get("NetworkSettings")).get("Ports")))),
         restarts=_count(config.get("RestartCount")),
-        restart_policy=_text(_object(host.get("RestartPolicy")).get("Name")) or ("no" if host else None),
-        created_ns=to_time_ns(config.get("Created")),
-        started_ns=to_time_ns(state.get("StartedAt")) if _count(state.get("Pid")) in pids else None,
+        restart_policy=to_text(to_object(host.get("RestartPolicy")).get("Name")) or ("no" if host else None),
+        created_ns=parse_time_ns(config.get("Created")),
+        started_ns=parse_time_ns(state.get("StartedAt")) if _count(state.get("Pid")) in pids else None,
         grace_s=None if grace_s is None else float(grace_s),
-        stop_signal=_text(options.get("StopSignal")),
+        stop_signal=to_text(options.get("StopSignal")),
         joins_network_of=ContainerId(network.partition(":")[2]) if network.startswith("container:") else None,
-        host_namespaces=tuple(name for name, mode in _DOCKER_MODES.items() if host.get(mode) == "host"),
-        role=_ROLES.get(labels.get("io.kubernetes.docker.type", ""), Role.WORKLOAD),
+        host_namespaces=tuple(name for name, mode in DOCKER_MODES.items() if host.get(mode) == "host"),
+        role=docker_role(labels),
         pod=_labelled_pod(labels),
-        volumes=tuple(_docker_volumes(_object(config.get("MountPoints")))),
+        volumes=docker_volumes(to_object(config.get("MountPoints")).values()),
     )
 
 
-def to_time_ns(text: object) -> int | None:
-    """Convert RFC 3339 to nanoseconds since 1970; None for a time before that, such as Docker's "never"."""
-    match = re.fullmatch(r"(.{19})(?:\.(\d{1,9}))?\d*(Z|[+-]\d\d:\d\d)", text) if isinstance(text, str) else None
-    try:
-        whole = datetime.fromisoformat(match[1] + match[3]).astimezone(UTC) if match else None
-    except (ValueError, OverflowError):
-        return None
-    if match is None or whole is None or whole.timestamp() < 0:
-        return None
-    return int(whole.timestamp()) * 10**9 + int((match[2] or "").ljust(9, "0"))
+def docker_role(labels: Mapping[str, str]) -> Role:
+    """Return the role that cri-dockerd writes into a container's labels."""
+    return _ROLES.get(labels.get("io.kubernetes.docker.type", ""), Role.WORKLOAD)
 
 
 def _of_containerd(annotations: Mapping[str, str], info: ContainerInfo) -> ContainerInfo:
@@ -173,21 +176,21 @@ def _of_containerd(annotations: Mapping[str, str], info: ContainerInfo) -> Conta
 
 
 def _of_crio(annotations: Mapping[str, str], info: ContainerInfo) -> ContainerInfo:
-    labels = _json_texts(annotations.get(f"{_CRIO}Labels"))
-    told = _json_texts(annotations.get(f"{_CRIO}Annotations"))
+    labels = _json_labels(annotations.get(f"{_CRIO}Labels"))
+    told = _json_labels(annotations.get(f"{_CRIO}Annotations"))
     written = parse_kubelet_name(annotations.get(f"{_CRIO}ContainerName", ""))
     is_sandbox = annotations.get(f"{_CRIO}ContainerType") == "sandbox"
     pod = _labelled_pod(labels) or (written_pod(written) if written else info.pod)
     if pod and is_sandbox:
-        pod = replace(pod, labels=MappingProxyType(labels), annotations=MappingProxyType(told))
+        pod = replace(pod, labels=labels, annotations=told)
     return replace(
         info,
         runtime="cri-o",
         name=(pod.name if pod and is_sandbox else labels.get(CONTAINER_LABEL)) or info.name,
         image=annotations.get(f"{_CRIO}ImageName") or annotations.get(f"{_CRIO}Image") or info.image,
-        labels=MappingProxyType(labels),
+        labels=labels,
         restarts=_number(told.get("io.kubernetes.container.restartCount")),
-        created_ns=to_time_ns(annotations.get(f"{_CRIO}Created")),
+        created_ns=parse_time_ns(annotations.get(f"{_CRIO}Created")),
         grace_s=_seconds(told.get("io.kubernetes.pod.terminationGracePeriod"), 1),
         role=Role.SANDBOX if is_sandbox else _ROLES.get(told.get("io.kubernetes.container.type", ""), info.role),
         pod=pod,
@@ -201,7 +204,7 @@ def _of_podman(annotations: Mapping[str, str], info: ContainerInfo) -> Container
     return replace(
         info,
         runtime="podman",
-        created_ns=to_time_ns(annotations.get(f"{_CRIO}Created")),
+        created_ns=parse_time_ns(annotations.get(f"{_CRIO}Created")),
         grace_s=_seconds(stop_usec, 1_000_000) if kind == "uint64" else None,
     )
 
@@ -235,8 +238,8 @@ def _labelled_pod(labels: Mapping[str, str]) -> PodInfo | None:
 
 
 def _volumes(mounts: list[Any]) -> Iterator[Volume]:
-    for mount in map(_object, mounts):
-        source, target, options = _text(mount.get("source")), _text(mount.get("destination")), mount.get("options")
+    for mount in map(to_object, mounts):
+        source, target, options = to_text(mount.get("source")), to_text(mount.get("destination")), mount.get("options")
         is_bind = mount.get("type") == "bind" or {"bind", "rbind"} & _words(options)
         if not is_bind or not source or not target or target in OWN_TARGETS or _OWN_SOURCE.fullmatch(source):
             continue
@@ -244,9 +247,9 @@ def _volumes(mounts: list[Any]) -> Iterator[Volume]:
         yield Volume(named[1] if named else source, target, is_read_only="ro" in _words(options))
 
 
-def _docker_volumes(points: Json) -> Iterator[Volume]:
-    for point in map(_object, points.values()):
-        source, target = _text(point.get("Name")) or _text(point.get("Source")), _text(point.get("Destination"))
+def _docker_volumes(mounts: Iterable[object]) -> Iterator[Volume]:
+    for point in map(to_object, mounts):
+        source, target = to_text(point.get("Name")) or to_text(point.get("Source")), to_text(point.get("Destination"))
         if source and target:
             yield Volume(source, target, is_read_only=point.get("RW") is False)
 
@@ -254,22 +257,22 @@ def _docker_volumes(points: Json) -> Iterator[Volume]:
 def _docker_ports(ports: Json) -> Iterator[Port]:
     for inside, bindings in ports.items():
         number, _, protocol = inside.partition("/")
-        for binding in map(_object, _array(bindings)):
+        for binding in map(to_object, to_list(bindings)):
             outside = _number(binding.get("HostPort"))
             if (container_port := _number(number)) is not None and outside is not None:
-                yield Port(_text(binding.get("HostIp")) or None, outside, container_port, protocol or "tcp")
+                yield Port(to_text(binding.get("HostIp")), outside, container_port, protocol or "tcp")
 
 
 def _nerdctl_ports(text: str | None) -> Iterator[Port]:
-    for entry in map(_object, _array(_json(text))):
+    for entry in map(to_object, to_list(_json(text))):
         outside, inside = _count(entry.get("HostPort")), _count(entry.get("ContainerPort"))
         if outside is not None and inside is not None:
-            yield Port(_text(entry.get("HostIP")) or None, outside, inside, _text(entry.get("Protocol")) or "tcp")
+            yield Port(to_text(entry.get("HostIP")), outside, inside, to_text(entry.get("Protocol")) or "tcp")
 
 
 def _shared_with_host(linux: Json) -> tuple[str, ...]:
     """Those namespaces that it was not given one of."""
-    own = {_text(_object(namespace).get("type")) for namespace in _array(linux.get("namespaces"))}
+    own = {to_text(to_object(namespace).get("type")) for namespace in to_list(linux.get("namespaces"))}
     return tuple(name for kind, name in _OCI_NAMESPACES.items() if kind not in own) if own else ()
 
 
@@ -294,8 +297,8 @@ def _number(text: object) -> int | None:
 
 
 def _count(value: object) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_LONGEST_NUMBER
-    return value if is_count and isinstance(value, int) else None
+    number = to_int(value)
+    return number if number is not None and 0 <= number < 10**_LONGEST_NUMBER else None
 
 
 def _json(text: object) -> object:
@@ -306,21 +309,9 @@ def _json(text: object) -> object:
         return None
 
 
-def _json_texts(text: object) -> dict[str, str]:
-    return texts(_json(text))
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _array(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _json_labels(text: object) -> Mapping[str, str]:
+    return to_labels(_json(text))
 
 
 def _words(value: object) -> frozenset[str]:
-    return frozenset(word for word in _array(value) if isinstance(word, str))
+    return frozenset(word for word in to_list(value) if isinstance(word, str))
