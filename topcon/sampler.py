@@ -296,7 +296,7 @@ class Sampler:
 
 
 def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:
-    return container.runtime in {runtime.runtime or runtime.name, None} and not container.is_candidate
+    return (container.runtime is None or runtime.runs(container)) and not container.is_candidate
 
 
 class SamplerThread(threading.Thread):

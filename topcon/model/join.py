@@ -44,6 +44,8 @@ class Member:
     """The container that it is nested in."""
     path: CgroupPath | None = None
     """The cgroup that counts what it uses, and nothing else."""
+    said_pod: PodInfo | None = None
+    """The pod that its runtime or its labels name."""
 
     @property
     def netns(self) -> NetnsKey | None:
@@ -72,7 +74,9 @@ def short_id(container: str) -> str:
 def join(sample: Sample) -> tuple[Group, ...]:
     """Give each container of a sample its name and its pod; the order depends on names and keys alone."""
     members = _members(sample)
-    said = _said_of_pods([*sample.containers, *(member.info for member in members)])
+    # A sandbox that is not shown still names its pod.
+    sandboxes = [_said_pod(info) for info in sample.containers if info.role is Role.SANDBOX]
+    said = _said_of_pods([*sandboxes, *(member.said_pod for member in members)])
     groups = [
         _group(sample, said.get(pod, _unnamed(*pod)), of_pod) for pod, of_pod in _pods(members, sample, said).items()
     ]
@@ -131,6 +135,7 @@ def _members(sample: Sample) -> list[Member]:
                 process=sample.processes.get(path),
                 outer=outer,
                 path=path,
+                said_pod=_said_pod(info),
             )
         )
     for info in sorted(infos.values(), key=lambda info: (info.runtime, info.id)):
@@ -140,7 +145,7 @@ def _members(sample: Sample) -> list[Member]:
         is_old = info.state.is_live and any(runtime.runs(info) for runtime in silent)
         state = State.UNKNOWN if is_old else info.state
         shown = info if state is info.state else replace(info, state=state)
-        members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown))
+        members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown, said_pod=_said_pod(info)))
     return [*members, *map(_isolated, sample.isolated)]
 
 
@@ -172,7 +177,7 @@ def _isolated(each: Isolated) -> Member:
         pod=PodInfo(PodKind.NAMESPACE, each.fold, FOLDED[each.fold]) if each.fold else None,
     )
     path = each.cgroup if each.is_alone else None
-    return Member(ContainerKey(f"none:{each.id}"), info, process=each.process, path=path)
+    return Member(ContainerKey(f"none:{each.id}"), info, process=each.process, path=path, said_pod=info.pod)
 
 
 FOLDED = {SERVICES: "isolated services", SANDBOXES: "sandboxed programs"}
@@ -222,11 +227,14 @@ PodKey = tuple[PodKind, str]
 """Kind and id."""
 
 
-def _said_of_pods(infos: Iterable[ContainerInfo]) -> dict[PodKey, PodInfo]:
+def _said_pod(info: ContainerInfo | None) -> PodInfo | None:
+    return (info.pod or pod_of_labels(info.labels)) if info else None
+
+
+def _said_of_pods(pods: Iterable[PodInfo | None]) -> dict[PodKey, PodInfo]:
     """What is said of each pod, the most telling if it is said more than once: its sandbox knows its labels."""
     said: dict[PodKey, PodInfo] = {}
-    for info in infos:
-        pod = info.pod or pod_of_labels(info.labels)
+    for pod in pods:
         if pod is not None and ((pod.kind, pod.id) not in said or (pod.labels and not said[pod.kind, pod.id].labels)):
             said[pod.kind, pod.id] = pod
     return said
@@ -243,8 +251,7 @@ def _pod_key(member: Member) -> PodKey | None:
         return member.found.pod.kind, member.found.pod.id
     if member.info.runtime == NOMAD:
         return PodKind.NOMAD, member.info.id.partition(".")[0]
-    pod = member.info.pod or pod_of_labels(member.info.labels)
-    return (pod.kind, pod.id) if pod else None
+    return (member.said_pod.kind, member.said_pod.id) if member.said_pod else None
 
 
 def _pods(members: Iterable[Member], sample: Sample, said: dict[PodKey, PodInfo]) -> Mapping[PodKey, list[Member]]:

@@ -432,7 +432,7 @@ class RuntimeSample:
     lies_beneath: bool = False
     """Whether other runtimes use it for themselves."""
 
-    def runs(self, container: ContainerInfo) -> bool:
+    def runs(self, container: ContainerInfo | FoundContainer) -> bool:
         """Whether a container is of this runtime, though perhaps of another daemon."""
         return container.runtime == (self.runtime or self.name)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -216,7 +216,6 @@ class Snapshot:
     host: HostNode
     pods: tuple[PodNode, ...]
     containers: Mapping[ContainerKey, ContainerNode]
-    pods_by_key: Mapping[str, PodNode] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -228,7 +227,7 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
-    step = _Step(previous, sample, elapsed_s or 0.0)
+    step = _Step(previous, sample, elapsed_s or 0.0, {pod.key: pod for pod in previous.pods} if previous else {})
     groups = join(sample)
     owners = _network_owners(groups, sample.host.netns)
     pods = tuple(_pod(step, group, owners) for group in groups)
@@ -239,7 +238,6 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         host=_host(step),
         pods=pods,
         containers={container.key: container for pod in pods for container in pod.containers},
-        pods_by_key={pod.key: pod for pod in pods},
     )
 
 
@@ -250,14 +248,12 @@ class _Step:
     previous: Snapshot | None
     sample: Sample
     elapsed_s: float
+    pods_before: Mapping[str, PodNode]
 
     def cgroup_before(self, cgroup: CgroupSample) -> CgroupSample | None:
         """The same cgroup a sample ago; None if it is a new one, even under an old path."""
         before = self.previous.sample.cgroups.get(cgroup.path) if self.previous else None
         return before if before is not None and before.inode == cgroup.inode else None
-
-    def pod_before(self, key: str) -> PodNode | None:
-        return self.previous.pods_by_key.get(key) if self.previous else None
 
     def node_before(self, key: ContainerKey) -> ContainerNode | None:
         return self.previous.containers.get(key) if self.previous else None
@@ -280,7 +276,7 @@ def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
     cgroup = step.sample.cgroups.get(found.path) if found else None
     usage = containers[0].usage if len(containers) == 1 else _total(containers)
     if cgroup is not None:
-        before = step.pod_before(key)
+        before = step.pods_before.get(key)
         usage = _of_pod(usage, _cgroup_usage(step, cgroup, before))
     return PodNode(
         key=key,

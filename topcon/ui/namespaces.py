@@ -9,6 +9,7 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from topcon.columns import title_of
+from topcon.model.namespaces import identity_of, residents_of
 from topcon.model.sample import NAMESPACE_KINDS, PodKind, Source
 from topcon.model.snapshot import ContainerNode, PodNode
 from topcon.rows import FOLDED_AT_FIRST, rows
@@ -69,18 +70,10 @@ def map_namespaces(snapshot: Snapshot) -> NamespaceMap:
     """
     nodes = [node for pod in snapshot.pods for node in pod.containers if node.process is not None]
     host = snapshot.sample.host
-    residents: dict[tuple[str, int], list[ContainerKey]] = defaultdict(list)
-    at_host: dict[str, list[ContainerKey]] = defaultdict(list)
-    for node in nodes:
-        for kind in NAMESPACE_KINDS:
-            identity = _identity(node, kind)
-            if kind in node.shared_with_host:
-                at_host[kind].append(node.key)
-            elif identity is not None:
-                residents[kind, identity].append(node.key)
+    at_host = {kind: tuple(node.key for node in nodes if kind in node.shared_with_host) for kind in NAMESPACE_KINDS}
     companies: dict[tuple[ContainerKey, ...], dict[str, int | None]] = {}
     inodes = {node.key: node.process.namespaces for node in nodes if node.process}
-    for (kind, _), keys in residents.items():
+    for (kind, _), keys in residents_of(snapshot).items():
         if len(keys) > 1:
             companies.setdefault(tuple(keys), {})[kind] = getattr(inodes[keys[0]], kind)
     sharings = tuple(
@@ -91,21 +84,14 @@ def map_namespaces(snapshot: Snapshot) -> NamespaceMap:
         node.key: {kind: letters.get((node.key, kind)) or _alone(node, kind, host) for kind in NAMESPACE_KINDS}
         for node in nodes
     }
-    return NamespaceMap(cells, sharings, {kind: tuple(keys) for kind, keys in at_host.items()})
-
-
-def _identity(node: ContainerNode, kind: str) -> int | None:
-    """Tell a namespace from others of its kind; the network's everyone may look at."""
-    if kind == "net" and node.netns is not None:
-        return node.netns
-    return getattr(node.process.namespaces, kind) if node.process else None
+    return NamespaceMap(cells, sharings, at_host)
 
 
 def _alone(node: ContainerNode, kind: str, host: HostSample) -> str:
     if kind in node.shared_with_host:
         return HOST
     hosts = host.netns if kind == "net" and node.netns is not None else getattr(host.namespaces, kind)
-    return UNKNOWN if _identity(node, kind) is None or hosts is None else OWN
+    return UNKNOWN if identity_of(node, kind) is None or hosts is None else OWN
 
 
 def _letters() -> Iterator[str]:
