@@ -245,12 +245,12 @@ async def test_details_follow_the_container_until_it_is_gone(
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, DetailScreen)
-        assert "throttled in 80% of its periods" in text(app, "#detail")
-        assert "shop (compose)" in text(app, "#detail")
+        assert "throttled in 80% of its periods" in text(app, "#page")
+        assert "shop (compose)" in text(app, "#page")
 
         app.post_message(SnapshotReady(replace(busy.tick(), containers={}, pods=())))
         await pilot.pause()
-        assert "it is gone" in text(app, "#detail")
+        assert "it is gone" in text(app, "#page")
 
         await pilot.press("escape")
         assert len(app.screen_stack) == 1
@@ -280,7 +280,7 @@ async def test_details_show_what_the_container_has_written_and_nothing_it_orders
         await pilot.press("enter")
         await _shows(app, pilot, "hello")
 
-        shown = text(app, "#detail")
+        shown = text(app, "#page")
         assert [name_of(app, container) for container in asked] == ["hog"]
         assert "Output" in shown
         assert r"  \x1b[2Jhello" in shown
@@ -301,7 +301,7 @@ async def test_output_is_asked_for_again_and_may_come_to_nothing(
             await _shows(app, pilot, expected)
             said.pop(0)
             said.append(())
-        while "Output" in text(app, "#detail"):
+        while "Output" in text(app, "#page"):
             await pilot.pause(0.01)
 
 
@@ -324,8 +324,8 @@ async def test_details_do_not_wait_for_output(
         await pilot.pause(0.05)
         app.post_message(SnapshotReady(busy.tick()))
         await pilot.pause()
-        assert "Isolation" in text(app, "#detail")
-        assert "Output" not in text(app, "#detail")
+        assert "Isolation" in text(app, "#page")
+        assert "Output" not in text(app, "#page")
         assert len(asked) == 1
 
         await pilot.press("escape")
@@ -365,8 +365,8 @@ async def test_what_has_gone_keeps_the_output_that_was_seen_last(
         app.post_message(SnapshotReady(replace(busy.tick(), containers={}, pods=())))
         await pilot.pause()
 
-        assert "it is gone" in text(app, "#detail")
-        assert "last words" in text(app, "#detail")
+        assert "it is gone" in text(app, "#page")
+        assert "last words" in text(app, "#page")
 
 
 async def test_a_pod_has_no_output_of_its_own(make_app: Callable[..., TopconApp]) -> None:
@@ -383,7 +383,7 @@ async def test_a_pod_has_no_output_of_its_own(make_app: Callable[..., TopconApp]
 
 
 async def _shows(app: TopconApp, pilot: Pilot[Any], expected: str) -> None:
-    while expected not in text(app, "#detail"):
+    while expected not in text(app, "#page"):
         await pilot.pause(0.01)
 
 

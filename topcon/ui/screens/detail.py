@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.message import Message
-from textual.screen import Screen
 
 from topcon.model.snapshot import ContainerNode
 from topcon.ui.detail import detail_lines, find
+from topcon.ui.screens.page import PageScreen
 from topcon.ui.spans import Span, Tone
-from topcon.ui.widgets.keys import Keys
-from topcon.ui.widgets.lines import Lines, ScrollLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from topcon.model.sample import ContainerId, LogLine
@@ -32,7 +29,7 @@ OUTPUT_S = 5.0
 """How often a container's output is asked for."""
 
 
-class DetailScreen(Screen[None]):
+class DetailScreen(PageScreen):
     """Shows one pod or container for as long as it is there, and says so when it is gone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,o,q", "dismiss", "back")]
@@ -54,48 +51,32 @@ class DetailScreen(Screen[None]):
 
         ``tail`` gives the last lines that a container has written, and may take its time.
         """
-        super().__init__()
+        super().__init__(header, wrong)
         self._key = key
-        self._header = header
-        self._wrong = wrong
-        self._snapshot: Snapshot | None = None
         self._lines: list[Spans] = []
         self._tail = tail
         self._is_asking = False
         self._output: tuple[LogLine, ...] = ()
 
-    def compose(self) -> ComposeResult:
-        """Lay out the frame."""
-        yield Lines(id="header")
-        yield ScrollLines(id="detail")
-        yield Lines(id="wrong")
-        yield Keys(id="keys")
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw the row as it is in this snapshot."""
-        self._snapshot = snapshot
-        width = self.size.width
-        if not self.is_mounted or not width:
-            return
+    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
+        """Write the row as it is in this snapshot, or as it was last seen."""
         node = find(snapshot, self._key)
         if node is not None:
-            self._lines = detail_lines(snapshot, node, width - 1, self._output)
+            self._lines = detail_lines(snapshot, node, width, self._output)
         elif self._lines and self._lines[0] != _GONE:
             self._lines = [_GONE, [], *self._lines]
-        self.query_one("#header", Lines).show(self._header(width))
-        self.query_one(ScrollLines).show(self._lines)
-        self.query_one("#wrong", Lines).show([self._wrong(width)])
+        return [], self._lines
 
     def on_mount(self) -> None:
-        """Take the keys."""
-        self.query_one(ScrollLines).focus()
+        """Take the keys, and begin to ask for the output."""
+        super().on_mount()
         if self._tail is not None:
             self._ask_for_output()
             self.set_interval(OUTPUT_S, self._ask_for_output)
 
     def _ask_for_output(self) -> None:
         """Ask what the container has written, unless that is still being waited for."""
-        node = find(self._snapshot, self._key) if self._snapshot is not None else None
+        node = find(self.snapshot, self._key) if self.snapshot is not None else None
         if self._tail is not None and isinstance(node, ContainerNode) and not self._is_asking:
             self._is_asking = True
             # No worker of Textual's: those are waited for when topcon ends, and a runtime may take its time.
@@ -118,13 +99,8 @@ class DetailScreen(Screen[None]):
             raise message.lines
         self._is_asking = False
         self._output = message.lines
-        if self._snapshot is not None:
-            self.show(self._snapshot)
-
-    def on_resize(self) -> None:
-        """Draw again in the new width."""
-        if self._snapshot is not None:
-            self.call_after_refresh(self.show, self._snapshot)
+        if self.snapshot is not None:
+            self.show(self.snapshot)
 
 
 _GONE: list[Span] = [Span(" it is gone; this is how it was last seen", Tone.WARN)]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.screen import Screen
-
 from topcon.ui.namespaces import namespace_lines
-from topcon.ui.widgets.keys import Keys
-from topcon.ui.widgets.lines import Lines, ScrollLines
+from topcon.ui.screens.page import PageScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from topcon.model.snapshot import Snapshot
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
     from topcon.ui.spans import Spans
 
 
-class NamespaceScreen(Screen[None]):
+class NamespaceScreen(PageScreen):
     """Shows the namespaces of all containers that run."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,1,4,q", "dismiss", "back")]
@@ -33,37 +29,10 @@ class NamespaceScreen(Screen[None]):
         wrong: Callable[[int], Spans],
     ) -> None:
         """Show what the tree shows, in the frame of the main screen: its header and its line of what is wrong."""
-        super().__init__()
+        super().__init__(header, wrong)
         self._view = view
-        self._header = header
-        self._wrong = wrong
-        self._snapshot: Snapshot | None = None
 
-    def compose(self) -> ComposeResult:
-        """Lay out the frame."""
-        yield Lines(id="header")
-        yield Lines(id="titles")
-        yield ScrollLines(id="namespaces")
-        yield Lines(id="wrong")
-        yield Keys(id="keys")
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Draw the namespaces as they are in this snapshot."""
-        self._snapshot = snapshot
-        width = self.size.width
-        if not self.is_mounted or not width:
-            return
-        page = namespace_lines(snapshot, self._view(), width - 1)
-        self.query_one("#header", Lines).show(self._header(width))
-        self.query_one("#titles", Lines).show([page.title])
-        self.query_one(ScrollLines).show(page.lines)
-        self.query_one("#wrong", Lines).show([self._wrong(width)])
-
-    def on_mount(self) -> None:
-        """Take the keys."""
-        self.query_one(ScrollLines).focus()
-
-    def on_resize(self) -> None:
-        """Draw again in the new width."""
-        if self._snapshot is not None:
-            self.call_after_refresh(self.show, self._snapshot)
+    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
+        """Write the namespaces as they are in this snapshot."""
+        written = namespace_lines(snapshot, self._view(), width)
+        return [written.title], written.lines

@@ -1,0 +1,64 @@
+"""A screen over the tree, in its frame: where and when above, what is wrong and the keys below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from topcon.ui.widgets.keys import Keys
+from topcon.ui.widgets.lines import Lines, ScrollLines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+    from topcon.model.snapshot import Snapshot
+    from topcon.ui.spans import Spans
+
+
+class PageScreen(Screen[None]):
+    """Shows lines of a snapshot, live; a line of titles above them stays where it is."""
+
+    def __init__(self, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans]) -> None:
+        """Show the main screen's header and its line of what is wrong, each written for a width."""
+        super().__init__()
+        self.snapshot: Snapshot | None = None
+        """What is shown."""
+        self._header = header
+        self._wrong = wrong
+
+    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
+        """Write the titles, none or one line, and the lines below them."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Lay out the frame."""
+        yield Lines(id="header")
+        yield Lines(id="titles")
+        yield ScrollLines(id="page")
+        yield Lines(id="wrong")
+        yield Keys(id="keys")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the page of this snapshot."""
+        self.snapshot = snapshot
+        width = self.size.width
+        if not self.is_mounted or not width:
+            return
+        titles, lines = self.page(snapshot, width - 1)
+        self.query_one("#header", Lines).show(self._header(width))
+        self.query_one("#titles", Lines).display = bool(titles)
+        self.query_one("#titles", Lines).show(titles)
+        self.query_one(ScrollLines).show(lines)
+        self.query_one("#wrong", Lines).show([self._wrong(width)])
+
+    def on_mount(self) -> None:
+        """Take the keys."""
+        self.query_one(ScrollLines).focus()
+
+    def on_resize(self) -> None:
+        """Draw again in the new width."""
+        if self.snapshot is not None:
+            self.call_after_refresh(self.show, self.snapshot)
