@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -11,8 +14,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 class Deny(Exception):
@@ -62,3 +64,13 @@ class GrpcDaemon(grpc.GenericRpcHandler):
 
     def close(self) -> None:
         self._server.stop(None).wait()
+
+
+@contextmanager
+def running(answers: dict[str, Callable[[bytes, dict[str, str]], Any]]) -> Iterator[GrpcDaemon]:
+    """A daemon for the time of the block."""
+    # Sockets have short paths.
+    with TemporaryDirectory(prefix="topcon-") as folder:
+        daemon = GrpcDaemon(Path(folder), answers)
+        yield daemon
+        daemon.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from topcon.findings import assess
 from topcon.model.sample import (
@@ -53,6 +54,13 @@ unhurried = settings(deadline=None)
 """For properties: nothing is asserted about time."""
 unhurried_in_making = settings(unhurried, suppress_health_check=[HealthCheck.too_slow])
 """For those whose examples, such as whole hosts, take long to make."""
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+"""What a foreign program can write where another type is expected."""
 
 HOST_NETNS = NetnsKey(4026532000)
 MONOTONIC_NS = 1000 * SECOND_NS

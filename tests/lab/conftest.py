@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import time
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.machine import until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/nonexistent"
 DAEMONS = ("docker", "containerd")
-CGROUP_FILES = ("cpu.stat", "memory.current", "memory.max", "pids.current", "io.stat", "cpu.pressure")
 PATIENCE_S = 60.0
+CGROUP_FILES = ("cpu.stat", "memory.current", "memory.max", "pids.current", "io.stat", "cpu.pressure")
 
 Json = dict[str, Any]
 Files = dict[str, dict[str, str]]
@@ -37,16 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition to hold, and return what it gave."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (result := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {PATIENCE_S:.0f} s: {what}")
-        time.sleep(1)
-    return result
 
 
 class Lab:
@@ -90,7 +81,9 @@ class Lab:
         finally:
             self.ssh(f"kill -CONT {pids}; systemctl start podman.socket")
             until(
-                lambda: not self.command("ssh", "timeout 5 docker version", check=False).returncode, "dockerd answers"
+                lambda: not self.command("ssh", "timeout 5 docker version", check=False).returncode,
+                "dockerd answers",
+                PATIENCE_S,
             )
 
 
@@ -107,7 +100,11 @@ def lab() -> Iterator[Lab]:
         for step in ("up", "load", "install"):
             lab.command(step)
         # A container counts as healthy only after its first check.
-        until(lambda: lab.ssh("docker inspect -f '{{.State.Health.Status}}' shop-web-1") == "healthy", "a health check")
+        until(
+            lambda: lab.ssh("docker inspect -f '{{.State.Health.Status}}' shop-web-1") == "healthy",
+            "a health check",
+            PATIENCE_S,
+        )
         yield lab
     finally:
         if not os.environ.get("LAB_KEEP"):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.conftest import AS_NOBODY, DAEMONS, until
+from tests.integration.machine import until
+from tests.lab.conftest import AS_NOBODY, DAEMONS, PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.lab.conftest import Files, Json, Lab
@@ -300,7 +301,11 @@ def test_stopping_needs_no_daemon(lab: Lab) -> None:
             done = lab.topcon("stop", "victim", "--grace", "1", "--yes", check=False)
             left = lab.ssh(f"cat {folder}/pids.current 2>/dev/null || echo 0")
         assert (done.returncode, left) == (0, "0"), done.stderr
-        until(lambda: lab.ssh("docker inspect -f '{{.State.Status}}' victim") == "exited", "dockerd has seen the end")
+        until(
+            lambda: lab.ssh("docker inspect -f '{{.State.Status}}' victim") == "exited",
+            "dockerd has seen the end",
+            PATIENCE_S,
+        )
     finally:
         lab.ssh("docker rm --force victim")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import JSON
 
 from topcon.errors import ParseError
 from topcon.model.sample import (
@@ -646,13 +647,6 @@ def test_a_mount_is_seen_wherever_its_file_system_is() -> None:
 )
 def test_times_are_nanoseconds_since_1970(text: object, expected: int | None) -> None:
     assert parse_time_ns(text) == expected
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
-)
 
 
 def hostile(real: Any) -> st.SearchStrategy[Any]:

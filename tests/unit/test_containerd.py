@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from grpcd import Deny, GrpcDaemon, denying
+from grpcd import Deny, GrpcDaemon, denying, running
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -151,11 +149,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def daemon(store: Store) -> Iterator[GrpcDaemon]:
-    # Sockets have short paths.
-    with tempfile.TemporaryDirectory(prefix="topcon-") as folder:
-        daemon = GrpcDaemon(Path(folder), store.answers())
+    with running(store.answers()) as daemon:
         yield daemon
-        daemon.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from grpcd import Deny, GrpcDaemon, denying
+from grpcd import Deny, GrpcDaemon, denying, running
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, LogLine, PodInfo, PodKind, Role, Source, State, Volume
@@ -114,11 +114,8 @@ def pods() -> Pods:
 
 @pytest.fixture
 def daemon(pods: Pods) -> Iterator[GrpcDaemon]:
-    # Sockets have short paths.
-    with tempfile.TemporaryDirectory(prefix="topcon-") as folder:
-        daemon = GrpcDaemon(Path(folder), pods.answers())
+    with running(pods.answers()) as daemon:
         yield daemon
-        daemon.close()
 
 
 @pytest.fixture

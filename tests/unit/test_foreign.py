@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import JSON
 
 from topcon.runtimes.foreign import (
     parse_time_ns,
@@ -16,12 +17,6 @@ from topcon.runtimes.foreign import (
     to_object,
     to_text,
     to_time_ns,
-)
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=5,
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
+from samples import JSON, unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, Source, State, Volume
@@ -136,13 +136,6 @@ def test_virtual_machines_are_no_containers() -> None:
 def test_what_is_no_list_of_instances_is_said_so(answer: object) -> None:
     with pytest.raises(ParseError, match=r"^incus: /1.0/instances"):
         parse_list(answer)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=4,
-)
 
 
 @unhurried

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
+from samples import JSON, unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import (
@@ -282,13 +282,6 @@ def test_a_range_of_ports_is_not_followed_for_ever() -> None:
 def test_what_is_no_list_of_containers_is_said_so(answer: object) -> None:
     with pytest.raises(ParseError, match=r"^podman: /v4"):
         parse_list(answer)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=4,
-)
 
 
 @unhurried
