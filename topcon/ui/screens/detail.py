@@ -51,14 +51,14 @@ class DetailScreen(PageScreen):
 
         ``tail`` gives the last lines that a container has written, and may take its time.
         """
-        super().__init__(header, wrong)
+        super().__init__(header, wrong, self._written)
         self._key = key
         self._lines: list[Spans] = []
         self._tail = tail
         self._is_asking = False
         self._output: tuple[LogLine, ...] = ()
 
-    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
+    def _written(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
         """Write the row as it is in this snapshot, or as it was last seen."""
         node = find(snapshot, self._key)
         if node is not None:

@@ -29,10 +29,9 @@ class NamespaceScreen(PageScreen):
         wrong: Callable[[int], Spans],
     ) -> None:
         """Show what the tree shows, in the frame of the main screen: its header and its line of what is wrong."""
-        super().__init__(header, wrong)
-        self._view = view
 
-    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
-        """Write the namespaces as they are in this snapshot."""
-        written = namespace_lines(snapshot, self._view(), width)
-        return [written.title], written.lines
+        def page(snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
+            written = namespace_lines(snapshot, view(), width)
+            return [written.title], written.lines
+
+        super().__init__(header, wrong, page)

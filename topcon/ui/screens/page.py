@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
     from topcon.ui.spans import Spans
 
+    Page = Callable[[Snapshot, int], tuple[list[Spans], list[Spans]]]
+    """Writes, for a width, the titles, none or one line, and the lines below them."""
+
 
 class PageScreen(Screen[None]):
     """Shows lines of a snapshot, live; a line of titles above them stays where it is."""
 
-    def __init__(self, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans]) -> None:
-        """Show the main screen's header and its line of what is wrong, each written for a width."""
+    def __init__(self, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans], page: Page) -> None:
+        """Show a page below the main screen's header and above its line of what is wrong."""
         super().__init__()
         self.snapshot: Snapshot | None = None
         """What is shown."""
         self._header = header
         self._wrong = wrong
-
-    def page(self, snapshot: Snapshot, width: int) -> tuple[list[Spans], list[Spans]]:
-        """Write the titles, none or one line, and the lines below them."""
-        raise NotImplementedError
+        self._page = page
 
     def compose(self) -> ComposeResult:
         """Lay out the frame."""
@@ -47,7 +47,7 @@ class PageScreen(Screen[None]):
         width = self.size.width
         if not self.is_mounted or not width:
             return
-        titles, lines = self.page(snapshot, width - 1)
+        titles, lines = self._page(snapshot, width - 1)
         self.query_one("#header", Lines).show(self._header(width))
         self.query_one("#titles", Lines).display = bool(titles)
         self.query_one("#titles", Lines).show(titles)
