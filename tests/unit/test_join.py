@@ -151,6 +151,13 @@ def test_the_kernel_has_the_last_word_on_what_runs(
     assert only(box).info.state is expected
 
 
+def test_a_silent_runtime_is_not_believed_that_an_empty_cgroup_runs() -> None:
+    box = running("web", events=CgroupEvents(populated=False, frozen=False))
+
+    assert only(box).info.state is State.RUNNING
+    assert only(box, runtimes=(docker_runtime(silent_s=3.0),)).info.state is State.UNKNOWN
+
+
 @pytest.mark.parametrize(("said", "expected"), [(State.RUNNING, State.RUNNING), (State.PAUSED, State.PAUSED)])
 def test_without_an_events_file_a_process_is_proof_enough(said: State, expected: State) -> None:
     assert only(running("web", info={"state": said}, events=None)).info.state is expected

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from topcon.model.pods import Workload
-    from topcon.model.sample import CgroupPath, FoundContainer, FoundPod, Isolated, NetnsKey, ProcessSample, Sample
+    from topcon.model.sample import (
+        CgroupPath,
+        FoundContainer,
+        FoundPod,
+        Isolated,
+        NetnsKey,
+        ProcessSample,
+        RuntimeSample,
+        Sample,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ def _members(sample: Sample) -> list[Member]:
             key = ContainerKey(f"{runtime or 'none'}:{found.id}")
         keys[path] = key
         seen.add(key)
-        state = _kernel_state(sample, found, info)
+        state = _kernel_state(sample, found, info, silent)
         members.append(
             Member(
                 key=key,
@@ -142,8 +151,7 @@ def _members(sample: Sample) -> list[Member]:
         if info.role is Role.SANDBOX:
             # It lends its pod the name; without processes there is nothing of it to be seen.
             continue
-        is_old = info.state.is_live and any(runtime.runs(info) for runtime in silent)
-        state = State.UNKNOWN if is_old else info.state
+        state = _said_state(info, silent)
         shown = info if state is info.state else replace(info, state=state)
         members.append(Member(ContainerKey(f"{info.runtime}:{info.id}"), shown, said_pod=_said_pod(info)))
     return [*members, *map(_isolated, sample.isolated)]
@@ -210,16 +218,24 @@ _LEAST_DIGITS = 32
 _DIGITS = frozenset("0123456789abcdef")
 
 
-def _kernel_state(sample: Sample, found: FoundContainer, info: ContainerInfo | None) -> State:
+def _said_state(info: ContainerInfo | None, silent: Iterable[RuntimeSample]) -> State:
+    """What a runtime says; that something lives is not believed of one that is silent."""
+    if info is None or (info.state.is_live and any(runtime.runs(info) for runtime in silent)):
+        return State.UNKNOWN
+    return info.state
+
+
+def _kernel_state(
+    sample: Sample, found: FoundContainer, info: ContainerInfo | None, silent: Iterable[RuntimeSample]
+) -> State:
     cgroup = sample.cgroups.get(found.path)
     events = cgroup.events if cgroup else None
-    said = info.state if info else State.UNKNOWN
     has_processes = events.populated if events and events.populated is not None else found.path in sample.processes
     if not has_processes:
-        return said
+        return _said_state(info, silent)
     frozen = events.frozen if events else None
     if frozen is None:
-        frozen = said is State.PAUSED
+        frozen = info is not None and info.state is State.PAUSED
     return State.PAUSED if frozen else State.RUNNING
 
 
