@@ -125,6 +125,10 @@ class CpuStat:
     nr_throttled: int | None = None
     """Periods in which it was throttled."""
     throttled_usec: int | None = None
+    nr_bursts: int | None = None
+    """Periods in which it used what it had saved up (``cpu.max.burst``); None before Linux 5.18."""
+    burst_usec: int | None = None
+    """Time above its quota in those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class CpuMax:
 
 @dataclass(frozen=True, slots=True)
 class MemoryStat:
-    """``memory.*`` (cgroup-v2, "Memory Interface Files"); bytes, but for the two counts of kills."""
+    """``memory.*`` (cgroup-v2, "Memory Interface Files"); bytes, but for counts, which say so."""
 
     current: int | None
     """Memory charged to the cgroup, page cache included; None for the root cgroup, which has no such file."""
@@ -158,6 +162,27 @@ class MemoryStat:
     """Processes killed for memory in this cgroup and below."""
     oom_kill_local: int | None = None
     """The same, in this cgroup alone (``memory.events.local``)."""
+    events_high: int | None = None
+    """Times its processes were made to reclaim, being above ``memory.high``; a count, as the next two."""
+    events_max: int | None = None
+    """Times it was about to go above its limit; on version 1 ``memory.failcnt``."""
+    oom_group_kill: int | None = None
+    """Times all its processes were killed together (``memory.oom.group``)."""
+    active_file: int | None = None
+    file_mapped: int | None = None
+    file_dirty: int | None = None
+    file_writeback: int | None = None
+    shmem: int | None = None
+    unevictable: int | None = None
+    kernel: int | None = None
+    slab_reclaimable: int | None = None
+    pgfault: int | None = None
+    """A count of pages, as all that follow."""
+    pgmajfault: int | None = None
+    pgscan: int | None = None
+    pgsteal: int | None = None
+    workingset_refault_file: int | None = None
+    workingset_refault_anon: int | None = None
 
     @property
     def working_set(self) -> int | None:
@@ -175,6 +200,54 @@ class IoStat:
     wbytes: int
     rios: int
     wios: int
+    dbytes: int | None = None
+    """Discarded; None on version 1."""
+    dios: int | None = None
+    cost_usage_usec: int | None = None
+    """Time of the device it was charged; None without the iocost controller, as the next three."""
+    cost_wait_usec: int | None = None
+    cost_indebt_usec: int | None = None
+    cost_indelay_usec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HugetlbStat:
+    """``hugetlb.SIZE.*`` for one size of page."""
+
+    current: int | None
+    """Bytes, reserved ones where the kernel counts them (``rsvd.current``)."""
+    events_max: int | None
+    """Times it was refused a page by its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupDetail:
+    """What is read of a cgroup for the endpoint alone. A limit is ``math.inf`` for the kernel's ``max``."""
+
+    cpu_weight: int | None = None
+    """``cpu.weight``, 1 to 10000."""
+    cpu_shares: int | None = None
+    """Version 1's ``cpu.shares``."""
+    throttled_local_usec: int | None = None
+    """``cpu.stat.local``: throttled by its own limit, not by one above it."""
+    memory_min: float | None = None
+    memory_low: float | None = None
+    """On version 1 ``memory.soft_limit_in_bytes``; 0 where that is not set."""
+    memory_swap_max: float | None = None
+    swap_events_max: int | None = None
+    """Times it was about to go above its limit of swap (``memory.swap.events``)."""
+    swap_events_fail: int | None = None
+    """Times it could have no swap, by its limit or since none was left."""
+    pids_events_max: int | None = None
+    """Times a fork failed by its limit of tasks (``pids.events``)."""
+    irq_full_usec: int | None = None
+    """Time all its tasks lost to interrupts (``irq.pressure``)."""
+    dying_descendants: int | None = None
+    """``cgroup.stat``: removed cgroups below it that memory still holds."""
+    hugetlb: Mapping[str, HugetlbStat] | None = None
+    """By the size of page, such as ``2MB``; read only when asked for."""
+    numa_bytes: Mapping[str, Mapping[int, int]] | None = None
+    """``memory.numa_stat``: key, such as ``anon``, to node to bytes; read only when asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +310,7 @@ class CgroupSample:
     pids: PidsStat | None = None
     pressure: PressureStat | None = None
     events: CgroupEvents | None = None
+    detail: CgroupDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +505,12 @@ class RuntimeSample:
     """What its containers say they are run by, where that is not its name."""
     lies_beneath: bool = False
     """Whether other runtimes use it for themselves."""
+    duration_s: float | None = None
+    """How long the last call that was answered took."""
+    errors: int = 0
+    """Calls that failed since topcon was started."""
+    succeeded_ns: int | None = None
+    """When it last answered, nanoseconds since 1970."""
 
     def runs(self, container: ContainerInfo | FoundContainer) -> bool:
         """Whether a container is of this runtime, though perhaps of another daemon."""
@@ -459,6 +539,55 @@ class MachineIds:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskStat:
+    """One device's line of ``/proc/diskstats`` (https://docs.kernel.org/admin-guide/iostats.html), since boot."""
+
+    reads: int
+    reads_merged: int
+    sectors_read: int
+    """Of 512 bytes, as all sectors here."""
+    read_ms: int
+    writes: int
+    writes_merged: int
+    sectors_written: int
+    write_ms: int
+    in_flight: int
+    """Now."""
+    io_ms: int
+    weighted_io_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuCache:
+    """A cache of a CPU, or one that a node's cores share."""
+
+    node: int
+    core: int | None
+    """None where more than one core shares it."""
+    kind: str
+    """``Data``, ``Instruction`` or ``Unified``."""
+    level: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTopology:
+    """What the machine is built of, read once. None or empty: this machine does not say."""
+
+    physical_cores: int | None = None
+    sockets: int | None = None
+    dimms: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    """Kind of memory module, such as ``Registered-DDR4``: how many, bytes in all (EDAC)."""
+    caches: tuple[CpuCache, ...] = ()
+    threads: Mapping[tuple[int, int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+    """Node, core, thread: how many threads its core has."""
+    node_memory_bytes: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    node_hugepages: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+    """Node, size of page in KiB: how many there are."""
+    node_distances: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class HostSample:
     """The host's totals."""
 
@@ -481,6 +610,105 @@ class HostSample:
     machine: MachineIds = field(default_factory=MachineIds)
     devices: Mapping[Device, str] = field(default_factory=lambda: MappingProxyType({}))
     """The names of the block devices, such as ``sda``."""
+    disks: Mapping[str, DiskStat] = field(default_factory=lambda: MappingProxyType({}))
+    """By name; read for the endpoint alone."""
+    topology: MachineTopology | None = None
+    """The same."""
+    os_name: str = ""
+    """``PRETTY_NAME`` of ``os-release``; foreign text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStat:
+    """The processes and threads of a cgroup; of a container, also those of the cgroups inside it."""
+
+    processes: int
+    """In the cgroup itself alone, as its ``cgroup.procs`` lists them."""
+    states: Mapping[str, int]
+    """Threads by state: the kernel's letter (``R``, ``S``, ``D``, ``T``, ``I``, ...; proc(5)) to how many."""
+    zombies: int
+    """Processes that ended and were not waited for."""
+    run_s: float | None
+    """Time on a CPU since first seen, all threads together, ended ones remembered; None without schedstats."""
+    run_delay_s: float | None
+    """Time waited for a CPU, in the same way."""
+    run_periods: int | None
+    """Times on a CPU."""
+    runnable: float
+    """Threads that ran or wanted to, smoothed over 10 s."""
+    uninterruptible: float
+    """Threads in state ``D``, smoothed over 10 s."""
+    open_files: int | None = None
+    """Descriptors of all processes; None where the reader may not look."""
+    sockets: int | None = None
+    open_files_limit: int | None = None
+    """Soft limit of its first process; None for no limit too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerStat:
+    """What a container has written into its own layer of the file system."""
+
+    device: str
+    """Of the file system it is on, such as ``/dev/sda1``."""
+    used_bytes: int
+    used_inodes: int
+    limit_bytes: int
+    """Size of that file system."""
+    inodes: int
+    inodes_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilesystemStat:
+    """A file system of the host (statvfs(3))."""
+
+    size_bytes: int
+    used_bytes: int
+    inodes: int
+    inodes_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolStat:
+    """What a network namespace counts of TCP and UDP."""
+
+    tcp: Mapping[str, int]
+    """``Tcp:`` of ``net/snmp`` and ``TcpExt:`` of ``net/netstat``, under the kernel's keys."""
+    tcp_sockets: Mapping[str, int]
+    """``TCP:`` of ``net/sockstat``: ``inuse``, ``orphan``, ``tw``, ``alloc``."""
+    tcp_states: Mapping[str, Mapping[int, int]] | None = None
+    """``tcp`` and ``tcp6``: number of a state, 1 to 11, to sockets; read only when asked for, as the next."""
+    udp: Mapping[str, Mapping[str, int]] | None = None
+    """``udp`` and ``udp6``: ``listen``, ``dropped``, ``rxqueued``, ``txqueued``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is too dear to read every tick, read on a thread of its own that uses little of a CPU."""
+
+    monotonic_ns: int
+    """When it was finished."""
+    duration_s: float
+    tasks: Mapping[CgroupPath, TaskStat] = field(default_factory=dict)
+    layers: Mapping[CgroupPath, LayerStat] = field(default_factory=dict)
+    """By the container's cgroup; may be minutes old."""
+    filesystems: Mapping[str, FilesystemStat] = field(default_factory=dict)
+    """The host's, by device."""
+    protocols: Mapping[NetnsKey, ProtocolStat] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSample:
+    """How reading one source went."""
+
+    name: str
+    duration_s: float
+    """Of the last reading."""
+    errors: int
+    """Readings that failed, or were partly not understood, since topcon was started."""
+    succeeded_ns: int | None
+    """When it last went well, nanoseconds since 1970; None for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +733,10 @@ class Sample:
     containers: tuple[ContainerInfo, ...] = ()
     runtimes: tuple[RuntimeSample, ...] = ()
     problems: tuple[Problem, ...] = ()
+    sources: tuple[SourceSample, ...] = ()
+    """How reading the kernel went."""
+    survey: Survey | None = None
+    """The newest; None before the first is done, and without the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
