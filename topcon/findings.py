@@ -9,7 +9,7 @@ from topcon.model.sample import SILENT_AFTER_S, Health, Role, Source, State
 from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severity, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 OOM_WARNING_S = 600.0
 RESTART_LOOP_STARTS = 3
@@ -258,3 +258,20 @@ CONTAINER_RULES: tuple[Callable[[Snapshot, ContainerNode], Finding | None], ...]
     no_memory_limit,
     unknown_to_runtime,
 )
+
+CODES: Mapping[str, tuple[Severity, ...]] = {
+    "cpu-starved": (Severity.WARNING, Severity.CRITICAL),
+    "cpu-throttled": (Severity.WARNING, Severity.CRITICAL),
+    "io-stalled": (Severity.WARNING, Severity.CRITICAL),
+    "memory-near-limit": (Severity.WARNING, Severity.CRITICAL),
+    "memory-stalled": (Severity.WARNING, Severity.CRITICAL),
+    "no-memory-limit": (Severity.INFO,),
+    "oom-killed": (Severity.WARNING, Severity.CRITICAL),
+    "pids-near-limit": (Severity.WARNING,),
+    "restart-loop": (Severity.CRITICAL,),
+    "runtime-silent": (Severity.CRITICAL,),
+    "shares-host": (Severity.INFO,),
+    "unhealthy": (Severity.CRITICAL,),
+    "unknown-to-runtime": (Severity.WARNING,),
+}
+"""All codes of findings, and how bad each can be."""

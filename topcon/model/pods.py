@@ -15,6 +15,9 @@ from topcon.model.sample import PodInfo, PodKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+COMPOSE_PROJECT = "com.docker.compose.project"
+COMPOSE_SERVICE = "com.docker.compose.service"
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -44,7 +47,7 @@ def _kubernetes(labels: Mapping[str, str]) -> PodInfo | None:
 
 
 def _compose(labels: Mapping[str, str]) -> PodInfo | None:
-    project = labels.get("com.docker.compose.project") or labels.get("io.podman.compose.project")
+    project = labels.get(COMPOSE_PROJECT) or labels.get("io.podman.compose.project")
     return PodInfo(PodKind.COMPOSE, project, project) if project else None
 
 

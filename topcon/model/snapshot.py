@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from topcon.model.join import Group, Member, join, network_owner
 from topcon.model.rates import increase, per_second, share
@@ -35,6 +36,9 @@ HISTORY = 60
 """How many values a history keeps: a minute at the default interval."""
 
 STARTS_WINDOW_NS = 300 * 10**9
+GONE_FOR_NS = 600 * 10**9
+"""How long what ended is remembered after its runtime has forgotten it."""
+MOST_GONE = 1000
 SAME_START_NS = 10**9
 """Two reports of a start that are closer than this are one start, told by the kernel and by the runtime."""
 
@@ -189,6 +193,27 @@ class PodNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A container that was there, and is not any more."""
+
+    container: ContainerNode
+    """As it was last seen, without its cgroup and process."""
+    pod: PodNode
+    """The pod that it was in."""
+    since_ns: int
+    """When it was first missed, on the monotonic clock."""
+
+
+class Place(NamedTuple):
+    """What stays of a container when it is replaced: a new one of the same name in the same pod takes its place."""
+
+    runtime: str
+    namespace: str | None
+    pod: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostNode:
     """The host's totals with their rates."""
 
@@ -217,6 +242,10 @@ class Snapshot:
     pods: tuple[PodNode, ...]
     containers: Mapping[ContainerKey, ContainerNode]
     findings: tuple[Finding, ...] = ()
+    gone: tuple[Gone, ...] = ()
+    """Containers that were removed in the last ten minutes, the newest last."""
+    oom_kills: Mapping[Place, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Processes killed for memory in all containers that were in a place, as long as it is not empty for long."""
 
 
 def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
@@ -231,14 +260,23 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     groups = join(sample)
     owners = _network_owners(groups, sample.host.netns)
     pods = tuple(_pod(step, group, owners) for group in groups)
+    containers = {container.key: container for pod in pods for container in pod.containers}
+    gone = _gone(step, containers)
     return Snapshot(
         sample=sample,
         tick=previous.tick + 1 if previous else 0,
         interval_s=elapsed_s,
         host=_host(step),
         pods=pods,
-        containers={container.key: container for pod in pods for container in pod.containers},
+        containers=containers,
+        gone=gone,
+        oom_kills=_oom_kills(step, pods, gone),
     )
+
+
+def place_of(container: ContainerNode, pod: PodNode) -> Place:
+    """Tell where a container is, whichever it is."""
+    return Place(container.info.runtime, pod.namespace, pod.name, container.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,10 +492,74 @@ def _oom_seen(monotonic_ns: int, cgroup: CgroupSample | None, before: ContainerN
     if before is None:
         return None
     kills = cgroup.memory.oom_kill if cgroup and cgroup.memory else None
-    old = before.cgroup
-    is_same = cgroup is not None and old is not None and old.inode == cgroup.inode
-    old_kills = (old.memory.oom_kill if old and old.memory else None) if is_same else 0
-    return monotonic_ns if increase(kills, old_kills) else before.oom_seen_ns
+    is_same = cgroup is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
+    return monotonic_ns if increase(kills, _kills_of(before) if is_same else 0) else before.oom_seen_ns
+
+
+def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tuple[Gone, ...]:
+    if step.previous is None:
+        return ()
+    now_ns = step.sample.monotonic_ns
+    still = [
+        gone
+        for gone in step.previous.gone
+        if now_ns - gone.since_ns <= GONE_FOR_NS and gone.container.key not in containers
+    ]
+    if step.previous.containers.keys() <= containers.keys():
+        # Mostly nothing has changed: the same object then.
+        return step.previous.gone if len(still) == len(step.previous.gone) else tuple(still)
+    still += [
+        Gone(replace(container, cgroup=None, process=None), pod, now_ns)
+        for pod in step.previous.pods
+        for container in pod.containers
+        if container.key not in containers
+    ]
+    return tuple(still[-MOST_GONE:])
+
+
+def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> dict[Place, int]:
+    """Add up the kills of all that have been in a place: a new container counts from 0 again, this does not."""
+    before = step.previous.oom_kills if step.previous else {}
+    counts = {}
+    for each in gone:
+        place = place_of(each.container, each.pod)
+        if place in before:
+            counts[place] = before[place]
+    for pod in pods:
+        for container in pod.containers:
+            place = place_of(container, pod)
+            if place not in counts:
+                counts[place] = before.get(place, 0)
+            counts[place] += _new_oom_kills(step, container)
+    return counts
+
+
+def _new_oom_kills(step: _Step, container: ContainerNode) -> int:
+    """Count the kills since the last sample.
+
+    The cgroup of a container whose first process was killed is gone before it can be read: its runtime knows of that.
+    """
+    before = step.node_before(container.key)
+    kills = _kills_of(container) or 0
+    old = _kills_of(before) or 0 if before is not None and _is_same_cgroup(container, before) else 0
+    grown = max(kills - old, 0)
+    was_told = before is not None and before.info.oom_killed and before.started_ns == container.started_ns
+    if grown or was_told or not container.info.oom_killed or kills:
+        return grown
+    # Seen to grow in this very run: the runtime tells of the same kill.
+    seen_ns, started_ns = container.oom_seen_ns, container.info.started_ns
+    if seen_ns is not None and started_ns is not None:
+        seen_wall_ns = step.sample.wall_ns - (step.sample.monotonic_ns - seen_ns)
+        return int(seen_wall_ns < started_ns)
+    return int(seen_ns is None)
+
+
+def _kills_of(container: ContainerNode) -> int | None:
+    return container.cgroup.memory.oom_kill if container.cgroup and container.cgroup.memory else None
+
+
+def _is_same_cgroup(container: ContainerNode, before: ContainerNode) -> bool:
+    return container.cgroup is not None and before.cgroup is not None and container.cgroup.inode == before.cgroup.inode
 
 
 def _grown(history: History, value: float | None) -> History:

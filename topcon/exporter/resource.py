@@ -1,0 +1,125 @@
+"""What kubelet serves at ``/metrics/resource``, and the metrics-server reads: the same names with other labels.
+
+https://kubernetes.io/docs/reference/instrumentation/metrics/
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from topcon.exporter.cadvisor import root_working_set
+from topcon.exporter.families import COUNTER, GAUGE, Family, table
+from topcon.exporter.page import container_name
+from topcon.model.sample import CgroupPath, PodKind, Role
+from topcon.text import printable
+
+if TYPE_CHECKING:
+    from topcon.exporter.page import Page, Row
+    from topcon.model.sample import CgroupSample
+    from topcon.model.snapshot import ContainerNode
+ROOT = CgroupPath("/")
+
+
+def _containers(page: Page) -> list[Row[ContainerNode]]:
+    """The containers of Kubernetes' pods, without sandboxes; of two that bear the same names, the first."""
+    rows: dict[str, ContainerNode] = {}
+    for pod in page.snapshot.pods:
+        for each in pod.containers if pod.kind is PodKind.KUBERNETES else ():
+            if each.cgroup is not None and each.info.role is not Role.SANDBOX:
+                labels = page.labels(
+                    ("container", printable(container_name(each))),
+                    ("namespace", printable(pod.namespace or "")),
+                    ("pod", printable(pod.name)),
+                )
+                rows.setdefault(labels.text, each)
+    return list(rows.items())
+
+
+def _pods(page: Page) -> list[Row[CgroupSample]]:
+    rows: dict[str, CgroupSample] = {}
+    for pod in page.snapshot.pods:
+        if pod.cgroup is not None and pod.kind is PodKind.KUBERNETES:
+            labels = page.labels(("namespace", printable(pod.namespace or "")), ("pod", printable(pod.name)))
+            rows.setdefault(labels.text, pod.cgroup)
+    return list(rows.items())
+
+
+def _node(page: Page) -> list[Row[Page]]:
+    return [("", page)]
+
+
+def _cgroups(page: Page) -> list[Row[CgroupSample]]:
+    return [(labels, each.cgroup) for labels, each in page.rows(_containers) if each.cgroup is not None]
+
+
+def _usage_s(cgroup: CgroupSample) -> float | None:
+    return cgroup.cpu.usage_usec / 1e6 if cgroup.cpu else None
+
+
+def _working_set(cgroup: CgroupSample) -> int | None:
+    return cgroup.memory.working_set if cgroup.memory else None
+
+
+def _swap(cgroup: CgroupSample) -> int | None:
+    return cgroup.memory.swap_current if cgroup.memory else None
+
+
+def _swap_limit(cgroup: CgroupSample) -> float | None:
+    limit = cgroup.detail.memory_swap_max if cgroup.detail else None
+    return None if limit == math.inf else limit
+
+
+def _started(container: ContainerNode) -> float | None:
+    return None if container.started_ns is None else container.started_ns / 1e9
+
+
+def _node_usage(page: Page) -> float:
+    return page.snapshot.sample.host.cpu_busy_s
+
+
+def _node_working_set(page: Page) -> int | None:
+    root = page.snapshot.sample.cgroups.get(ROOT)
+    return root_working_set(root.memory) if root and root.memory else None
+
+
+def _node_swap(page: Page) -> int:
+    return page.snapshot.sample.host.swap_used_bytes
+
+
+def _failed(page: Page) -> int:
+    return int(any(problem.source == "cgroup" for problem in page.snapshot.sample.problems))
+
+
+_CPU, _MEMORY, _SWAP = "CPU time used, seconds.", "Working set, bytes.", "Swap used, bytes."
+
+FAMILIES: tuple[Family, ...] = (
+    *table(
+        "cpu",
+        _cgroups,
+        (COUNTER, "container_cpu_usage_seconds_total", _CPU, _usage_s),
+        (GAUGE, "container_memory_working_set_bytes", _MEMORY, _working_set),
+        (GAUGE, "container_swap_usage_bytes", _SWAP, _swap),
+        (GAUGE, "container_swap_limit_bytes", "Limit of swap, bytes.", _swap_limit),
+    ),
+    *table(
+        "cpu",
+        _containers,
+        (GAUGE, "container_start_time_seconds", "When it was started, seconds since 1970.", _started),
+    ),
+    *table(
+        "cpu",
+        _pods,
+        (COUNTER, "pod_cpu_usage_seconds_total", _CPU, _usage_s),
+        (GAUGE, "pod_memory_working_set_bytes", _MEMORY, _working_set),
+        (GAUGE, "pod_swap_usage_bytes", _SWAP, _swap),
+    ),
+    *table(
+        "cpu",
+        _node,
+        (COUNTER, "node_cpu_usage_seconds_total", _CPU, _node_usage),
+        (GAUGE, "node_memory_working_set_bytes", _MEMORY, _node_working_set),
+        (GAUGE, "node_swap_usage_bytes", _SWAP, _node_swap),
+        (GAUGE, "resource_scrape_error", "1 if the last reading of the cgroups failed.", _failed),
+    ),
+)
