@@ -74,6 +74,28 @@ active_anon {anon}
 inactive_file {inactive_file}
 active_file 0
 """
+DETAIL = {
+    "cpu.weight": "100\n",
+    "cpu.stat.local": "throttled_usec 0\n",
+    "memory.min": "0\n",
+    "memory.low": "0\n",
+    "memory.swap.max": "max\n",
+    "memory.swap.events": "high 0\nmax 0\nfail 0\n",
+    "memory.numa_stat": "anon N0=4096 N1=0\nfile N0=0 N1=8192\nunevictable N0=0 N1=0\n",
+    "pids.events": "max 0\n",
+    "irq.pressure": "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+    "cgroup.stat": "nr_descendants 0\nnr_dying_descendants 0\n",
+    "hugetlb.2MB.rsvd.current": "0\n",
+    "hugetlb.2MB.current": "0\n",
+    "hugetlb.2MB.events": "max 0\n",
+}
+"""What is read of a cgroup of version 2 for the endpoint alone."""
+DISKSTATS = """\
+   8       0 sda 100 10 2000 30 200 20 4000 60 1 70 90 5 0 640 2 3 4
+   8       1 sda1 90 9 1800 27 180 18 3600 54 0 63 81 5 0 640 2 3 4
+"""
+CACHES = (("1", "Data", "48K", False), ("1", "Instruction", "32K", False), ("3", "Unified", "16384K", True))
+"""Level, type, size, and whether a socket's CPUs share it."""
 
 
 @dataclass
@@ -97,6 +119,9 @@ class FakeHost:
         self.write(
             "proc/partitions", "major minor  #blocks  name\n\n   8        0   1000 sda\n   8        1   1000 sda1\n"
         )
+        self.write("proc/diskstats", DISKSTATS)
+        self.write("etc/os-release", 'NAME="Test"\nPRETTY_NAME="Test Linux 1 (one)"\n')
+        self.write("etc/hostname", "testhost\n")
         self.write("proc/sys/kernel/hostname", "testhost\n")
         self.write("proc/sys/kernel/osrelease", "6.12.0-test\n")
         self.write("proc/sys/kernel/random/boot_id", "00000000-0000-4000-8000-000000000001\n")
@@ -120,6 +145,10 @@ class FakeHost:
     @property
     def proc_root(self) -> str:
         return str(self.root / "proc")
+
+    @property
+    def sys_root(self) -> str:
+        return str(self.root / "sys")
 
     @property
     def cgroup_root(self) -> str:
@@ -240,14 +269,56 @@ class FakeHost:
             own = {kind: netns + 10 * at for at, kind in enumerate(("pid", "mnt", "ipc", "uts"), start=1)}
             self.process(pid, namespaces=HOST_NAMESPACES | own, netns=netns, **process)  # type: ignore[arg-type]
 
-    def sampler(self, runtimes: FakeRuntimes | None = None, **options: object) -> Sampler:
-        """A sampler of this host, with a clock that moves on a second a tick."""
+    def detail(self, path: str, files: Mapping[str, str] | None = None) -> None:
+        """Write what is read of a cgroup of version 2 for the endpoint alone; ``files`` replaces some of it."""
+        self.cgroup(path, DETAIL | dict(files or {}))
+
+    def machine(self, sockets: int = 2, cores: int = 2, threads: int = 2) -> None:
+        """Write what the machine is built of: a memory node a socket, CPUs numbered as Intel does."""
+        system = "sys/devices/system"
+        across = sockets * cores
+        for cpu in range(across * threads):
+            socket, core = cpu % across // cores, cpu % cores
+            siblings = ",".join(str(cpu % across + across * thread) for thread in range(threads))
+            shared = ",".join(str(other) for other in range(across * threads) if other % across // cores == socket)
+            topology = f"{system}/cpu/cpu{cpu}/topology"
+            self.write(f"{topology}/core_id", f"{core}\n")
+            self.write(f"{topology}/physical_package_id", f"{socket}\n")
+            self.write(f"{topology}/core_cpus_list", f"{siblings}\n")
+            for index, (level, kind, size, is_shared) in enumerate(CACHES):
+                cache = f"{system}/cpu/cpu{cpu}/cache/index{index}"
+                cpus = shared if is_shared else siblings
+                for name, text in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", cpus)):
+                    self.write(f"{cache}/{name}", f"{text}\n")
+            self.write(f"{system}/node/node{socket}/cpulist", f"{shared}\n")
+        for node in range(sockets):
+            directory = f"{system}/node/node{node}"
+            self.write(
+                f"{directory}/meminfo", f"Node {node} MemTotal:  {1024 * (node + 1)} kB\nNode {node} MemFree:  1 kB\n"
+            )
+            self.write(
+                f"{directory}/distance", " ".join("10" if node == other else "21" for other in range(sockets)) + "\n"
+            )
+            self.write(f"{directory}/hugepages/hugepages-2048kB/nr_hugepages", f"{node + 3}\n")
+            for module in range(2):
+                dimm = f"{system}/edac/mc/mc{node}/dimm{module}"
+                self.write(f"{dimm}/size", "16384\n")
+                self.write(f"{dimm}/dimm_mem_type", "Registered-DDR4\n")
+        self.write("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "7\n")
+
+    def sampler(
+        self, runtimes: FakeRuntimes | None = None, *, detail: frozenset[str] | None = None, **options: object
+    ) -> Sampler:
+        """A sampler of this host, with a clock that moves on a second a tick; ``detail`` as for the endpoint."""
         cgroup_access, process_access = Access(1000), Access()
         clock = FakeClock()
-        cgroups = CgroupFs(read_hierarchies(self.proc_root, self.cgroup_root), cgroup_access)
+        hierarchies = read_hierarchies(self.proc_root, self.cgroup_root)
+        cgroups = CgroupFs(hierarchies, cgroup_access, detail, sys_root=self.sys_root)
         processes = ProcFs(self.proc_root, process_access)
         sources = Sources(
-            host=HostReader(self.proc_root, str(self.root / "sys")),
+            host=HostReader(
+                self.proc_root, self.sys_root, str(self.root / "etc/hostname"), has_detail=detail is not None
+            ),
             cgroups=cgroups,
             processes=processes,
             isolated=IsolatedScan(processes, cgroups.processes, clock_ns=clock.monotonic_ns),

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import HYBRID_MOUNTS, V1_MOUNTS, V2_MOUNTS, FakeHost
+from fakes import DETAIL, HYBRID_MOUNTS, V1_MOUNTS, V2_MOUNTS, FakeHost
 
-from topcon.kernel.cgroup import CgroupFs
+from topcon.kernel.cgroup import HUGETLB, MEMORY_NUMA, PAGE_BYTES, CgroupFs
 from topcon.kernel.files import RETRY_AFTER, Access
 from topcon.kernel.mount import read_hierarchies
 from topcon.model.sample import (
+    CgroupDetail,
     CgroupEvents,
     CgroupPath,
     CgroupSample,
     CpuMax,
     CpuStat,
+    HugetlbStat,
     IoStat,
     MemoryStat,
     PidsStat,
@@ -59,16 +63,19 @@ V2_CORE = {
 """What each cgroup of version 2 has, whatever controllers are enabled."""
 
 V2_FILES = V2_CORE | {
-    "cpu.stat": "usage_usec 900\nuser_usec 600\nsystem_usec 300\nnr_periods 12\nnr_throttled 4\nthrottled_usec 77\n",
+    "cpu.stat": "usage_usec 900\nuser_usec 600\nsystem_usec 300\nnr_periods 12\nnr_throttled 4\nthrottled_usec 77\n"
+    "nr_bursts 2\nburst_usec 55\n",
     "cpu.max": "50000 100000\n",
     "memory.current": "1000\n",
     "memory.max": "2000\n",
     "memory.peak": "1500\n",
     "memory.swap.current": "30\n",
-    "memory.stat": "anon 400\nfile 500\nkernel 10\ninactive_anon 7\ninactive_file 200\n",
-    "memory.events": "low 0\nhigh 0\nmax 5\noom 2\noom_kill 3\n",
+    "memory.stat": "anon 400\nfile 500\nkernel 10\ninactive_anon 7\ninactive_file 200\nactive_file 201\n"
+    "file_mapped 202\nfile_dirty 203\nfile_writeback 204\nshmem 205\nunevictable 206\nslab_reclaimable 207\n"
+    "pgfault 208\npgmajfault 209\npgscan 210\npgsteal 211\nworkingset_refault_anon 213\nworkingset_refault_file 212\n",
+    "memory.events": "low 0\nhigh 6\nmax 5\noom 2\noom_kill 3\noom_group_kill 7\n",
     "memory.events.local": "low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\n",
-    "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 \n",
+    "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=3 dios=4\n8:16 \n",
     "pids.current": "6\n",
     "pids.max": "64\n",
 }
@@ -77,14 +84,17 @@ V1_FILES = {
     "cpu": {
         "cpu.cfs_quota_us": "25000\n",
         "cpu.cfs_period_us": "100000\n",
-        "cpu.stat": "nr_periods 12\nnr_throttled 4\nthrottled_time 77999\nnr_bursts 0\nburst_time 0\n",
+        "cpu.stat": "nr_periods 12\nnr_throttled 4\nthrottled_time 77999\nnr_bursts 2\nburst_time 55999\n",
     },
     "cpuacct": {"cpuacct.usage": "900999\n", "cpuacct.stat": "user 6\nsystem 3\n"},
     "memory": {
         "memory.usage_in_bytes": "1000\n",
         "memory.limit_in_bytes": "2000\n",
         "memory.max_usage_in_bytes": "1500\n",
-        "memory.stat": "rss 2\nswap 3\ntotal_cache 500\ntotal_rss 400\ntotal_swap 30\ntotal_inactive_file 200\n",
+        "memory.stat": "rss 2\nswap 3\ntotal_cache 500\ntotal_rss 400\ntotal_swap 30\ntotal_inactive_file 200\n"
+        "total_active_file 201\ntotal_mapped_file 202\ntotal_dirty 203\ntotal_writeback 204\ntotal_shmem 205\n"
+        "total_unevictable 206\ntotal_pgfault 208\ntotal_pgmajfault 209\ntotal_workingset_refault_anon 213\n"
+        "total_workingset_refault_file 212\n",
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     },
     "freezer": {"freezer.state": "THAWED\n"},
@@ -105,13 +115,36 @@ MEMORY = MemoryStat(
     inactive_file=200,
     oom_kill=3,
     oom_kill_local=1,
+    events_high=6,
+    events_max=5,
+    oom_group_kill=7,
+    active_file=201,
+    file_mapped=202,
+    file_dirty=203,
+    file_writeback=204,
+    shmem=205,
+    unevictable=206,
+    kernel=10,
+    slab_reclaimable=207,
+    pgfault=208,
+    pgmajfault=209,
+    pgscan=210,
+    pgsteal=211,
+    workingset_refault_file=212,
+    workingset_refault_anon=213,
+)
+MEMORY_STAT_FIELDS = (
+    *("anon", "file", "inactive_file", "active_file", "file_mapped", "file_dirty", "file_writeback", "shmem"),
+    *("unevictable", "kernel", "slab_reclaimable", "pgfault", "pgmajfault", "pgscan", "pgsteal"),
+    *("workingset_refault_file", "workingset_refault_anon"),
 )
 PRESSURES = PressureStat(cpu=pressure_of(100), memory=pressure_of(200), io=pressure_of(300))
 
 
-def cgroups_of(host: FakeHost, budget: int = 0) -> tuple[CgroupFs, Access]:
+def cgroups_of(host: FakeHost, budget: int = 0, detail: frozenset[str] | None = None) -> tuple[CgroupFs, Access]:
     access = Access(budget)
-    return CgroupFs(read_hierarchies(host.proc_root, host.cgroup_root), access), access
+    hierarchies = read_hierarchies(host.proc_root, host.cgroup_root)
+    return CgroupFs(hierarchies, access, detail, sys_root=host.sys_root), access
 
 
 def read(cgroups: CgroupFs, path: CgroupPath = WEB, inode: int = 7) -> CgroupSample:
@@ -146,10 +179,10 @@ def test_each_section_of_version_2(host: FakeHost) -> None:
     assert read(cgroups_of(host)[0]) == CgroupSample(
         path=WEB,
         inode=7,
-        cpu=CpuStat(900, 600, 300, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu=CpuStat(900, 600, 300, nr_periods=12, nr_throttled=4, throttled_usec=77, nr_bursts=2, burst_usec=55),
         cpu_max=CpuMax(50000, 100000),
         memory=MEMORY,
-        io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
+        io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2, dbytes=3, dios=4)},
         pids=PidsStat(6, 64),
         pressure=PRESSURES,
         events=CgroupEvents(populated=True, frozen=False),
@@ -182,7 +215,9 @@ def test_the_root_has_no_current_memory_and_no_limits(host: FakeHost) -> None:
     sample = read(cgroups_of(host)[0], CgroupPath("/"))
 
     assert sample.cpu == CpuStat(5000000, 3000000, 2000000)
-    assert sample.memory == MemoryStat(current=None, anon=1000, file=2000, inactive_file=500)
+    assert sample.memory == MemoryStat(
+        current=None, anon=1000, file=2000, inactive_file=500, active_file=0, kernel=4096
+    )
     assert (sample.cpu_max, sample.io, sample.pids, sample.pressure, sample.events) == (None,) * 5
 
 
@@ -192,8 +227,8 @@ def test_the_root_has_no_current_memory_and_no_limits(host: FakeHost) -> None:
         ("memory.peak", {"peak": None}),
         ("memory.swap.current", {"swap_current": None}),
         ("memory.events.local", {"oom_kill_local": None}),
-        ("memory.events", {"oom_kill": None}),
-        ("memory.stat", {"anon": None, "file": None, "inactive_file": None}),
+        ("memory.events", dict.fromkeys(("oom_kill", "events_high", "events_max", "oom_group_kill"))),
+        ("memory.stat", dict.fromkeys(MEMORY_STAT_FIELDS)),
     ],
 )
 def test_a_file_that_older_kernels_do_not_have_costs_only_what_is_in_it(
@@ -203,8 +238,17 @@ def test_a_file_that_older_kernels_do_not_have_costs_only_what_is_in_it(
     memory = read(cgroups_of(host)[0]).memory
 
     assert memory is not None
-    for name in ("current", "max", "peak", "swap_current", "anon", "file", "inactive_file", "oom_kill"):
-        assert getattr(memory, name) == expected.get(name, getattr(MEMORY, name)), name
+    assert memory == replace(MEMORY, **expected)
+
+
+def test_keys_that_older_kernels_do_not_have(host: FakeHost) -> None:
+    lines = V2_FILES["memory.stat"].splitlines(keepends=True)
+    older = "".join(line for line in lines if not line.startswith(("kernel ", "workingset_")))
+    host.cgroup(WEB, V2_FILES | {"memory.stat": older, "memory.events": "low 0\nhigh 6\nmax 5\noom 2\noom_kill 3\n"})
+
+    assert read(cgroups_of(host)[0]).memory == replace(
+        MEMORY, kernel=None, workingset_refault_file=None, workingset_refault_anon=None, oom_group_kill=None
+    )
 
 
 def test_a_count_of_tasks_without_a_limit_file_is_a_count_still(host: FakeHost) -> None:
@@ -246,6 +290,16 @@ V1_MEMORY = MemoryStat(
     inactive_file=200,
     oom_kill=3,
     oom_kill_local=3,
+    active_file=201,
+    file_mapped=202,
+    file_dirty=203,
+    file_writeback=204,
+    shmem=205,
+    unevictable=206,
+    pgfault=208,
+    pgmajfault=209,
+    workingset_refault_file=212,
+    workingset_refault_anon=213,
 )
 
 
@@ -254,7 +308,7 @@ def test_each_section_of_a_hybrid_host(tmp_path: Path) -> None:
         path=WEB,
         inode=7,
         # Usage of version 2; version 1 counts the throttled time in nanoseconds.
-        cpu=CpuStat(901, 601, 301, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu=CpuStat(901, 601, 301, nr_periods=12, nr_throttled=4, throttled_usec=77, nr_bursts=2, burst_usec=55),
         cpu_max=CpuMax(25000, 100000),
         memory=V1_MEMORY,
         io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
@@ -268,7 +322,7 @@ def test_each_section_of_a_host_of_version_1(tmp_path: Path) -> None:
     assert read(cgroups_of(hybrid_host(tmp_path, V1_MOUNTS))[0]) == CgroupSample(
         path=WEB,
         inode=7,
-        cpu=CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, nr_periods=12, nr_throttled=4, throttled_usec=77),
+        cpu=CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, 12, 4, 77, nr_bursts=2, burst_usec=55),
         cpu_max=CpuMax(25000, 100000),
         memory=V1_MEMORY,
         io={(8, 0): IoStat(rbytes=10, wbytes=20, rios=1, wios=2)},
@@ -284,7 +338,7 @@ def test_a_hybrid_host_whose_runtime_leaves_version_2_out(tmp_path: Path) -> Non
         host.cgroup(WEB, files, hierarchy)
     sample = read(cgroups_of(host)[0])
 
-    assert sample.cpu == CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, 12, 4, 77)
+    assert sample.cpu == CpuStat(900, 6 * TICK_USEC, 3 * TICK_USEC, 12, 4, 77, 2, 55)
     assert sample.pressure is None
     assert sample.events == CgroupEvents(populated=None, frozen=False)
 
@@ -368,6 +422,281 @@ def test_kernels_before_4_13_do_not_count_kills_on_version_1(tmp_path: Path) -> 
 
     assert memory is not None
     assert (memory.oom_kill, memory.oom_kill_local) == (None, None)
+
+
+# The detail.
+
+
+DETAIL_FILES = DETAIL | {
+    "cpu.weight": "101\n",
+    "cpu.stat.local": "throttled_usec 102\n",
+    "memory.min": "103\n",
+    "memory.low": "104\n",
+    "memory.swap.max": "105\n",
+    "memory.swap.events": "high 9\nmax 106\nfail 107\n",
+    "memory.numa_stat": "anon N0=300 N1=100\nfile N0=0 N1=500\n",
+    "pids.events": "max 108\n",
+    "irq.pressure": "full avg10=0.00 avg60=0.00 avg300=0.00 total=109\n",
+    "cgroup.stat": "nr_descendants 9\nnr_dying_descendants 110\nnr_dying_subsys_memory 9\n",
+    "hugetlb.2MB.rsvd.current": "4194304\n",
+    "hugetlb.2MB.current": "2097152\n",
+    "hugetlb.2MB.events": "max 111\n",
+    "hugetlb.1GB.current": "1073741824\n",
+    "hugetlb.1GB.events": "max 0\n",
+}
+V1_DETAIL_FILES = {
+    "cpu": {"cpu.shares": "201\n", "cpu.stat.local": "throttled_time 202999\n"},
+    "memory": {
+        "memory.soft_limit_in_bytes": "203\n",
+        "memory.failcnt": "204\n",
+        "memory.kmem.usage_in_bytes": "205\n",
+        "memory.numa_stat": "total=9 N0=9\nfile=9 N0=9\nanon=9 N0=9\nunevictable=0 N0=0\n"
+        "hierarchical_total=6 N0=6\nhierarchical_file=1 N0=1\nhierarchical_anon=2 N0=2\n"
+        "hierarchical_unevictable=3 N0=3\n",
+    },
+    "pids": {"pids.events": "max 206\n"},
+    HUGETLB: {
+        "hugetlb.2MB.usage_in_bytes": "2097152\n",
+        "hugetlb.2MB.rsvd.usage_in_bytes": "4194304\n",
+        "hugetlb.2MB.failcnt": "207\n",
+    },
+}
+PLAIN: frozenset[str] = frozenset()
+OPTIONS = frozenset({HUGETLB, MEMORY_NUMA})
+CORE_DETAIL = CgroupDetail(
+    cpu_weight=101,
+    throttled_local_usec=102,
+    memory_min=103,
+    memory_low=104,
+    memory_swap_max=105,
+    swap_events_max=106,
+    swap_events_fail=107,
+    pids_events_max=108,
+    irq_full_usec=109,
+    dying_descendants=110,
+)
+
+
+def huge_pages(host: FakeHost, *sizes_kib: int) -> None:
+    for size in sizes_kib:
+        host.write(f"sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", "0\n")
+
+
+def files_tried(monkeypatch: pytest.MonkeyPatch, host: FakeHost, cgroups: CgroupFs) -> list[str]:
+    """Read one cgroup, and return the files that were opened for it, or would have been if they were there."""
+    tried = []
+    really = os.open
+
+    def watched_open(path: str, flags: int) -> int:
+        tried.append(path.removeprefix(f"{host.cgroup_root}/"))
+        return really(path, flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", watched_open)
+        read(cgroups)
+    return sorted(tried)
+
+
+def test_the_detail_of_version_2(host: FakeHost) -> None:
+    huge_pages(host, 2048, 1048576)
+    host.cgroup(WEB, V2_FILES | DETAIL_FILES)
+
+    assert read(cgroups_of(host, detail=PLAIN)[0]).detail == CORE_DETAIL
+    assert read(cgroups_of(host, detail=OPTIONS)[0]).detail == replace(
+        CORE_DETAIL,
+        hugetlb={"2MB": HugetlbStat(4194304, 111), "1GB": HugetlbStat(1073741824, 0)},
+        numa_bytes={"anon": {0: 300, 1: 100}, "file": {0: 0, 1: 500}},
+    )
+
+
+def test_the_detail_of_a_hybrid_host(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path, HYBRID_MOUNTS)
+    for hierarchy, files in V1_DETAIL_FILES.items():
+        host.cgroup(WEB, files, hierarchy)
+    # A controller that version 1 has is not there in version 2: its file in the latter is an empty one at best.
+    host.cgroup(WEB, {name: DETAIL_FILES[name] for name in ("irq.pressure", "cgroup.stat")}, "unified")
+    host.cgroup(WEB, {"cpu.stat.local": ""}, "unified")
+    detail = read(cgroups_of(host, detail=frozenset({MEMORY_NUMA}))[0]).detail
+
+    assert detail == CgroupDetail(
+        cpu_shares=201,
+        throttled_local_usec=202,
+        memory_low=203,
+        pids_events_max=206,
+        irq_full_usec=109,
+        dying_descendants=110,
+        numa_bytes={"file": {0: PAGE_BYTES}, "anon": {0: 2 * PAGE_BYTES}, "unevictable": {0: 3 * PAGE_BYTES}},
+    )
+
+
+def test_what_the_memory_of_version_1_has_in_further_files_is_of_the_detail(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path)
+    host.cgroup(WEB, V1_DETAIL_FILES["memory"], "memory")
+
+    assert read(cgroups_of(host)[0]).memory == V1_MEMORY
+    assert read(cgroups_of(host, detail=PLAIN)[0]).memory == replace(V1_MEMORY, events_max=204, kernel=205)
+
+
+def test_old_kernels_tell_the_nodes_of_the_cgroup_alone(tmp_path: Path) -> None:
+    host = hybrid_host(tmp_path)
+    host.cgroup(WEB, {"memory.numa_stat": "total=3 N0=1 N1=2\nfile=3 N0=1 N1=2\n"}, "memory")
+    detail = read(cgroups_of(host, detail=frozenset({MEMORY_NUMA}))[0]).detail
+
+    assert detail is not None
+    assert detail.numa_bytes == {"file": {0: PAGE_BYTES, 1: 2 * PAGE_BYTES}}
+
+
+@pytest.mark.parametrize("is_reserved", [True, False])
+def test_the_huge_pages_of_version_1(tmp_path: Path, *, is_reserved: bool) -> None:
+    host = hybrid_host(tmp_path)
+    huge_pages(host, 2048)
+    files = V1_DETAIL_FILES[HUGETLB]
+    host.cgroup(WEB, {name: text for name, text in files.items() if is_reserved or "rsvd" not in name}, HUGETLB)
+    hierarchies = read_hierarchies(host.proc_root, host.cgroup_root)
+    hierarchies = replace(hierarchies, v1={**hierarchies.v1, HUGETLB: f"{host.cgroup_root}/{HUGETLB}"})
+    cgroups = CgroupFs(hierarchies, Access(), OPTIONS, sys_root=host.sys_root)
+    detail = read(cgroups).detail
+
+    assert detail is not None
+    assert detail.hugetlb == {"2MB": HugetlbStat(4194304 if is_reserved else 2097152, 207)}
+
+
+@pytest.mark.parametrize(
+    ("size_kib", "name"), [(64, "64KB"), (2048, "2MB"), (32768, "32MB"), (1048576, "1GB"), (16777216, "16GB")]
+)
+def test_sizes_of_huge_pages_are_named_as_the_files_are(host: FakeHost, size_kib: int, name: str) -> None:
+    huge_pages(host, size_kib)
+    host.cgroup(WEB, {f"hugetlb.{name}.current": "5\n"})
+    detail = read(cgroups_of(host, detail=OPTIONS)[0]).detail
+
+    assert detail is not None
+    assert detail.hugetlb == {name: HugetlbStat(5, None)}
+
+
+def test_limits_that_are_not_set(host: FakeHost, tmp_path: Path) -> None:
+    host.cgroup(WEB, DETAIL_FILES | dict.fromkeys(("memory.min", "memory.low", "memory.swap.max"), "max\n"))
+    detail = read(cgroups_of(host, detail=PLAIN)[0]).detail
+    assert detail is not None
+    assert (detail.memory_min, detail.memory_low, detail.memory_swap_max) == (math.inf,) * 3
+
+    old = hybrid_host(tmp_path / "old")
+    old.cgroup(WEB, {"memory.soft_limit_in_bytes": UNLIMITED}, "memory")
+    detail = read(cgroups_of(old, detail=PLAIN)[0]).detail
+    assert detail is not None
+    assert detail.memory_low == 0
+
+
+DETAIL_FIELDS = {
+    "cpu.weight": ("cpu_weight",),
+    "cpu.stat.local": ("throttled_local_usec",),
+    "memory.min": ("memory_min",),
+    "memory.low": ("memory_low",),
+    "memory.swap.max": ("memory_swap_max",),
+    "memory.swap.events": ("swap_events_max", "swap_events_fail"),
+    "pids.events": ("pids_events_max",),
+    "irq.pressure": ("irq_full_usec",),
+    "cgroup.stat": ("dying_descendants",),
+}
+
+
+@pytest.mark.parametrize("gone", DETAIL_FIELDS)
+def test_a_file_of_the_detail_that_is_not_there_costs_what_is_in_it(host: FakeHost, gone: str) -> None:
+    host.cgroup(WEB, {name: text for name, text in DETAIL_FILES.items() if name != gone})
+
+    assert read(cgroups_of(host, detail=PLAIN)[0]).detail == replace(CORE_DETAIL, **dict.fromkeys(DETAIL_FIELDS[gone]))
+
+
+@pytest.mark.parametrize("name", ["cpu.stat.local", "irq.pressure"])
+def test_an_empty_file_of_the_detail_tells_nothing(host: FakeHost, name: str) -> None:
+    host.cgroup(WEB, DETAIL_FILES | {name: ""})
+
+    assert read(cgroups_of(host, detail=PLAIN)[0]).detail == replace(CORE_DETAIL, **dict.fromkeys(DETAIL_FIELDS[name]))
+
+
+def test_without_any_of_its_files_there_is_no_detail(host: FakeHost) -> None:
+    huge_pages(host, 2048)
+    host.cgroup(WEB, V2_FILES)
+
+    assert read(cgroups_of(host, detail=OPTIONS)[0]) == read(cgroups_of(host)[0])
+
+
+def test_a_host_without_huge_pages_has_none_in_the_detail(host: FakeHost) -> None:
+    host.cgroup(WEB, DETAIL_FILES)
+    detail = read(cgroups_of(host, detail=OPTIONS)[0]).detail
+
+    assert detail is not None
+    assert detail.hugetlb is None
+
+
+@pytest.mark.parametrize("name", [*DETAIL_FIELDS, "memory.numa_stat", "hugetlb.2MB.current", "hugetlb.2MB.events"])
+def test_a_malformed_file_of_the_detail_costs_the_detail_alone(host: FakeHost, name: str) -> None:
+    huge_pages(host, 2048)
+    host.cgroup(WEB, V2_FILES | DETAIL_FILES)
+    cgroups, _ = cgroups_of(host, detail=OPTIONS)
+    before = read(cgroups)
+    host.cgroup(WEB, {name: "one two three\n"})
+
+    samples, malformed = cgroups.read({WEB: 7})
+
+    assert malformed is not None
+    assert malformed.path == f"{host.cgroup_root}{WEB}/{name}"
+    assert samples[WEB] == replace(before, detail=None)
+
+    host.cgroup(WEB, {name: DETAIL_FILES[name]})
+    assert read(cgroups) == before
+
+
+def test_the_detail_is_kept_while_nothing_changes(host: FakeHost) -> None:
+    host.cgroup(WEB, V2_FILES | DETAIL_FILES)
+    cgroups, access = cgroups_of(host, 1000, PLAIN)
+    before = read(cgroups)
+    assert read(cgroups) is before
+    host.cgroup(WEB, {"pids.events": "max 109\n"})
+
+    after = read(cgroups)
+
+    assert after == replace(before, detail=replace(CORE_DETAIL, pids_events_max=109))
+    assert after.memory is before.memory
+    cgroups.close()
+    assert access.left == 1000
+
+
+@pytest.mark.parametrize(
+    ("detail", "further"),
+    [
+        (None, ()),
+        (PLAIN, tuple(DETAIL_FIELDS)),
+        (frozenset({MEMORY_NUMA}), (*DETAIL_FIELDS, "memory.numa_stat")),
+        (
+            frozenset({HUGETLB}),
+            (*DETAIL_FIELDS, *(f"hugetlb.2MB.{name}" for name in ("rsvd.current", "current", "events"))),
+        ),
+    ],
+)
+def test_no_file_is_opened_that_was_not_asked_for(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, detail: frozenset[str] | None, further: tuple[str, ...]
+) -> None:
+    huge_pages(host, 2048)
+    host.cgroup(WEB, V2_FILES | DETAIL_FILES)
+    cgroups, _ = cgroups_of(host, detail=detail)
+
+    names = [name for name in (*V2_FILES, *further) if name != "cgroup.procs"]
+    assert files_tried(monkeypatch, host, cgroups) == sorted(f"docker/{ID}/{name}" for name in names)
+
+
+def test_no_file_of_version_1_is_opened_that_was_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = hybrid_host(tmp_path, V1_MOUNTS)
+    plain, detailed = cgroups_of(host)[0], cgroups_of(host, detail=PLAIN)[0]
+
+    def names(files: dict[str, dict[str, str]]) -> set[str]:
+        return {f"{each}/docker/{ID}/{name}" for each in files for name in files[each]}
+
+    before = files_tried(monkeypatch, host, plain)
+    assert before == sorted(names(V1_FILES))
+    # Those of huge pages and nodes have not been asked for.
+    further = names({name: V1_DETAIL_FILES[name] for name in ("cpu", "memory", "pids")})
+    further.remove(f"memory/docker/{ID}/memory.numa_stat")
+    assert files_tried(monkeypatch, host, detailed) == sorted({*before, *further})
 
 
 # What changes.

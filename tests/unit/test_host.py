@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,7 +14,16 @@ from fakes import HOST_NAMESPACES, MEMINFO_KB, PRESSURE, UPTIME_S, FakeHost
 
 from topcon.errors import HostUnreadable, ParseError
 from topcon.kernel.host import HostReader
-from topcon.model.sample import MachineIds, Namespaces, Pressure, PressureLine, PressureStat
+from topcon.model.sample import (
+    DiskStat,
+    HostSample,
+    MachineIds,
+    MachineTopology,
+    Namespaces,
+    Pressure,
+    PressureLine,
+    PressureStat,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +38,8 @@ def _own_psutil_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "PROCFS_PATH", psutil.PROCFS_PATH)
 
 
-def reader_of(host: FakeHost, name_file: str | None = None) -> HostReader:
-    return HostReader(host.proc_root, str(host.root / "sys"), name_file)
+def reader_of(host: FakeHost, name_file: str | None = None, *, has_detail: bool = False) -> HostReader:
+    return HostReader(host.proc_root, host.sys_root, name_file, has_detail=has_detail)
 
 
 def quiet(total: int) -> Pressure:
@@ -162,7 +173,110 @@ def test_unchanged_block_devices_are_the_same_object(host: FakeHost) -> None:
     assert reader.read().devices is reader.read().devices
 
 
+# The detail.
+
+
+SDA = DiskStat(100, 10, 2000, 30, 200, 20, 4000, 60, 1, 70, 90)
+SDA1 = DiskStat(90, 9, 1800, 27, 180, 18, 3600, 54, 0, 63, 81)
+
+
+def test_disks_and_partitions_are_counted_with_the_detail(host: FakeHost) -> None:
+    reader = reader_of(host, has_detail=True)
+    assert reader.read().disks == {"sda": SDA, "sda1": SDA1}
+
+    host.write("proc/diskstats", "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n")
+
+    assert reader.read().disks == {"sda": DiskStat(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)}
+
+
+def test_disks_that_have_done_nothing_are_the_same_object(host: FakeHost) -> None:
+    reader = reader_of(host, has_detail=True)
+
+    assert reader.read().disks is reader.read().disks
+
+
+def test_what_the_machine_is_built_of_is_read_once(host: FakeHost) -> None:
+    host.machine(sockets=2, cores=4)
+    reader = reader_of(host, has_detail=True)
+    topology = reader.read().topology
+    assert topology is not None
+    assert (topology.sockets, topology.physical_cores) == (2, 8)
+
+    shutil.rmtree(host.root / "sys/devices")
+
+    assert reader.read().topology is topology
+
+
+def test_without_the_detail_none_of_it_is_opened(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.machine()
+    opened, listed = [], []
+    really, really_list = os.open, os.listdir
+    monkeypatch.setattr(os, "open", lambda path, flags: opened.append(path) or really(path, flags))
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path) or really_list(path))
+
+    sample = reader_of(host).read()
+
+    assert (sample.disks, sample.topology) == ({}, None)
+    assert [path for path in opened if "diskstats" in path or "devices" in path] == []
+    assert listed == []
+
+
+def test_a_host_that_tells_nothing_of_its_disks_and_its_make(host: FakeHost) -> None:
+    (host.root / "proc/diskstats").unlink()
+    reader = reader_of(host, has_detail=True)
+    sample = reader.read()
+
+    assert (sample.disks, sample.topology) == ({}, MachineTopology())
+    assert reader.malformed is None
+
+
+@pytest.mark.parametrize(
+    ("path", "lost"), [("proc/diskstats", "disks"), ("sys/devices/system/node/node1/distance", "topology")]
+)
+def test_what_is_malformed_of_the_detail_costs_itself_alone(host: FakeHost, path: str, lost: str) -> None:
+    host.machine()
+    whole = reader_of(host, has_detail=True).read()
+    host.write(path, "far\n")
+    reader = reader_of(host, has_detail=True)
+
+    for _ in range(2):
+        assert reader.read() == replace(whole, **{lost: getattr(HostSample("", "", 1, 0.0, 0.0, 0, 0), lost)})
+        assert reader.malformed is not None
+        assert reader.malformed.path == str(host.root / path)
+
+
+def test_disks_come_back_with_their_form(host: FakeHost) -> None:
+    host.write("proc/diskstats", "8 0 sda\n")
+    reader = reader_of(host, has_detail=True)
+    reader.read()
+    host.write("proc/diskstats", "8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n")
+
+    assert set(reader.read().disks) == {"sda"}
+    assert reader.malformed is None
+
+
 # Who the host is.
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("etc/os-release", 'PRETTY_NAME="Other Linux"\n', "Other Linux"),
+        ("usr/lib/os-release", 'PRETTY_NAME="Shipped Linux"\n', "Shipped Linux"),
+        ("etc/os-release", "ID=other\n", ""),
+    ],
+)
+def test_the_system_is_named_as_the_host_has_it(host: FakeHost, path: str, text: str, name: str) -> None:
+    (host.root / "etc/os-release").unlink()
+    host.write(path, text)
+
+    assert reader_of(host, str(host.root / "etc/hostname")).read().os_name == name
+
+
+def test_a_host_that_does_not_name_its_system(host: FakeHost) -> None:
+    (host.root / "etc/os-release").unlink()
+
+    assert reader_of(host, str(host.root / "etc/hostname")).read().os_name == ""
 
 
 def test_the_machine_is_told_by_three_ids(host: FakeHost) -> None:

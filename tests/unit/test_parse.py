@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,24 @@ from hypothesis import strategies as st
 from samples import unhurried
 
 from topcon.errors import ParseError
-from topcon.kernel.cgroup import KeyedLines, parse_blkio, parse_cpu_max, parse_cpu_stat, parse_io_stat
-from topcon.kernel.host import parse_partitions
+from topcon.kernel.cgroup import (
+    KeyedLines,
+    parse_blkio,
+    parse_cpu_max,
+    parse_cpu_stat,
+    parse_io_stat,
+    parse_numa_stat,
+)
+from topcon.kernel.host import parse_diskstats, parse_os_name, parse_partitions
 from topcon.kernel.mount import Mount, parse_mountinfo
-from topcon.kernel.parse import parse_flat_keyed, parse_int, parse_int_or_max, parse_pressure
+from topcon.kernel.parse import (
+    parse_flat_keyed,
+    parse_full_pressure,
+    parse_int,
+    parse_int_or_inf,
+    parse_int_or_max,
+    parse_pressure,
+)
 from topcon.kernel.process import (
     ProcessStat,
     SignalMasks,
@@ -23,7 +38,14 @@ from topcon.kernel.process import (
     parse_signal_masks,
     parse_stat,
 )
-from topcon.model.sample import CpuMax, CpuStat, InterfaceStat, IoStat, Pressure, PressureLine
+from topcon.kernel.topology import (
+    CPUS,
+    parse_cache_size,
+    parse_cpu_list,
+    parse_distances,
+    parse_node_memory,
+)
+from topcon.model.sample import CpuMax, CpuStat, DiskStat, InterfaceStat, IoStat, Pressure, PressureLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +60,21 @@ PARSERS = (
     parse_flat_keyed,
     parse_int,
     parse_int_or_max,
+    parse_int_or_inf,
     parse_pressure,
+    parse_full_pressure,
     parse_cpu_stat,
     parse_cpu_max,
     parse_io_stat,
+    parse_numa_stat,
     parse_blkio,
     parse_mountinfo,
     parse_partitions,
+    parse_diskstats,
+    parse_cpu_list,
+    parse_cache_size,
+    parse_node_memory,
+    parse_distances,
     parse_stat,
     parse_net_dev,
     KeyedLines(b"anon", b"file"),
@@ -57,6 +87,8 @@ WORDS = st.sampled_from(
         *(b"avg10=0.00", b"avg60=nan", b"avg300=", b"total=7", b"8:0", b"8:", b":", b"rbytes=1", b"wbytes=2", b"=1"),
         *(b"rios=3", b"wios=4", b"wios=x", b"0", b"-1", b"18446744073709551616", b"(sh)", b")", b"S", b"/", b"eth0:"),
         *(b"NSpid:", b"SigCgt:", b"SigIgn:", b"\xff", b"\xb2", b"\0", b"\\040", b"\\777", b"(unknown)"),
+        *(b"N0=1", b"N1=", b"anon=2", b"0-3", b"3-1", b"0-99999999999", b",", b"48K", b"Node 0 MemTotal:", b"kB"),
+        *(b"cost.usage=5", b"dbytes=", b"sda", b"1 2 3 4 5 6 7 8 9 10 11"),
     )
 )
 GAPS = st.sampled_from((b" ", b"\n", b"\t", b"", b"\r", b"\x0c", b"\n\n"))
@@ -83,6 +115,7 @@ def test_any_bytes_for_a_status_or_a_table_of_connections_are_read_as_far_as_the
     assert all(pid >= 0 for pid in parse_ns_pids(raw))
     assert isinstance(parse_signal_masks(raw), SignalMasks | None)
     assert 0 <= count_established(raw) <= len(raw.splitlines())
+    assert parse_os_name(b"PRETTY_NAME=" + raw) is not None
 
 
 def test_a_parse_error_names_the_file_and_shows_the_start_of_the_line() -> None:
@@ -144,6 +177,7 @@ def test_a_file_that_should_hold_one_number_and_does_not_is_refused(raw: bytes) 
 @pytest.mark.parametrize(("raw", "limit"), [(b"max\n", None), (b"67108864\n", 67108864), (b"0\n", 0)])
 def test_a_limit_is_a_number_or_none_for_max(raw: bytes, limit: int | None) -> None:
     assert parse_int_or_max(raw, PATH) == limit
+    assert parse_int_or_inf(raw, PATH) == (math.inf if limit is None else limit)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +213,8 @@ def test_a_bandwidth_limit_that_is_none_is_refused(raw: bytes) -> None:
         pytest.param(
             b"usage_usec 9648698\nuser_usec 8310213\nsystem_usec 1338485\nnice_usec 0\n"
             b"core_sched.force_idle_usec 0\nnr_periods 412\nnr_throttled 41\nthrottled_usec 2100345\n"
-            b"nr_bursts 0\nburst_usec 0\n",
-            CpuStat(9648698, 8310213, 1338485, 412, 41, 2100345),
+            b"nr_bursts 3\nburst_usec 4500\n",
+            CpuStat(9648698, 8310213, 1338485, 412, 41, 2100345, 3, 4500),
             id="with it",
         ),
         pytest.param(b"usage_usec 7\n", CpuStat(7, None, None), id="usage alone"),
@@ -235,6 +269,13 @@ def test_pressure_in_another_form_is_refused(raw: bytes) -> None:
         parse_pressure(raw, PATH)
 
 
+def test_the_pressure_of_interrupts_has_a_full_line_alone() -> None:
+    line = PressureLine(0.01, 0.02, 0.03, 5420)
+
+    assert parse_full_pressure(b"full avg10=0.01 avg60=0.02 avg300=0.03 total=5420\n", PATH) == line
+    assert parse_full_pressure(b"", PATH) is None
+
+
 LINES = st.builds(PressureLine, CENTI, CENTI, CENTI, UINT64)
 
 
@@ -257,16 +298,38 @@ def test_pressure_comes_back_as_it_was(pressure: Pressure) -> None:
     ("raw", "devices"),
     [
         pytest.param(
-            b"8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n", {(8, 0): IoStat(4096, 8192, 1, 2)}, id="one"
+            b"8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=5 dios=6\n",
+            {(8, 0): IoStat(4096, 8192, 1, 2, 5, 6)},
+            id="one",
+        ),
+        pytest.param(
+            b"8:0 rbytes=4096 wbytes=8192 rios=1 wios=2\n",
+            {(8, 0): IoStat(4096, 8192, 1, 2, None, None)},
+            id="without discards",
         ),
         pytest.param(
             b"259:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6 cost.vrate=100.00 cost.usage=7 use_delay=0\n",
-            {(259, 0): IoStat(1, 2, 3, 4)},
-            id="with the keys of the cost model",
+            {(259, 0): IoStat(1, 2, 3, 4, 5, 6, cost_usage_usec=7)},
+            id="with the cost model",
+        ),
+        pytest.param(
+            b"259:0 rbytes=1 wbytes=2 rios=3 wios=4 cost.usage=7 cost.wait=8 cost.indebt=9 cost.indelay=10\n"
+            b"259:1 cost.usage=7\n",
+            {
+                (259, 0): IoStat(
+                    *(1, 2, 3, 4),
+                    cost_usage_usec=7,
+                    cost_wait_usec=8,
+                    cost_indebt_usec=9,
+                    cost_indelay_usec=10,
+                )
+            },
+            # The last three only with blk_cgroup.blkcg_debug_stats=1.
+            id="with all keys of the cost model",
         ),
         pytest.param(
             b"8:16 \n8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n",
-            {(8, 0): IoStat(1, 2, 3, 4)},
+            {(8, 0): IoStat(1, 2, 3, 4, 0, 0)},
             id="a device that has done nothing",
         ),
         pytest.param(b"252:0 ", {}, id="a device whose counters are not set up yet"),
@@ -274,7 +337,7 @@ def test_pressure_comes_back_as_it_was(pressure: Pressure) -> None:
         pytest.param(
             b"7:7 7:6 7:5 8:0 rbytes=28672 wbytes=0 rios=22 wios=0 dbytes=0 dios=0\n"
             b"7:3 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n7:9 7:8 \n",
-            {(8, 0): IoStat(28672, 0, 22, 0), (7, 3): IoStat(1, 2, 3, 4)},
+            {(8, 0): IoStat(28672, 0, 22, 0, 0, 0), (7, 3): IoStat(1, 2, 3, 4, 0, 0)},
             # Linux 5.15 left out the newline after a device that has done nothing (kernel commit 252c651a4c85, mended
             # by "blk-cgroup: always terminate io.stat lines").
             id="idle devices on the line of a busy one",
@@ -282,7 +345,7 @@ def test_pressure_comes_back_as_it_was(pressure: Pressure) -> None:
         pytest.param(
             b"(unknown) rbytes=9 wbytes=9 rios=9 wios=9 dbytes=0 dios=0\n"
             b"259:1 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n",
-            {(259, 1): IoStat(1, 2, 3, 4)},
+            {(259, 1): IoStat(1, 2, 3, 4, 0, 0)},
             # https://github.com/canonical/lxd/issues/18609: the hidden paths of an NVMe disk with several.
             id="a device without a number",
         ),
@@ -299,6 +362,7 @@ def test_the_io_of_version_2(raw: bytes, devices: dict[tuple[int, int], IoStat])
         b"8:0:1 rbytes=1 wbytes=2 rios=3 wios=4\n",
         b"8:0 rbytes=1 wbytes=2\n",
         b"8:0 rbytes=1 wbytes=2 rios=3 wios=four\n",
+        b"8:0 rbytes=1 wbytes=2 rios=3 wios=4 cost.usage=1.5\n",
         b"8:0 rbytes=1 wbytes=2 rios=3 wios\n",
         b"8:0 rbytes=1=1 wbytes=2 rios=3 wios=4\n",
     ],
@@ -308,14 +372,27 @@ def test_io_in_another_form_is_refused(raw: bytes) -> None:
         parse_io_stat(raw, PATH)
 
 
+IO_KEYS = {
+    "rbytes": "rbytes",
+    "wbytes": "wbytes",
+    "rios": "rios",
+    "wios": "wios",
+    "dbytes": "dbytes",
+    "dios": "dios",
+    "cost_usage_usec": "cost.usage",
+    "cost_wait_usec": "cost.wait",
+    "cost_indebt_usec": "cost.indebt",
+    "cost_indelay_usec": "cost.indelay",
+}
+
+
 @unhurried
-@given(devices=st.dictionaries(DEVICES, st.builds(IoStat, *[UINT64] * 4)), has_discards=st.booleans())
-def test_io_comes_back_as_it_was(devices: dict[tuple[int, int], IoStat], *, has_discards: bool) -> None:
-    discards = " dbytes=7 dios=8" if has_discards else ""
-    text = "".join(
-        f"{major}:{minor} rbytes={io.rbytes} wbytes={io.wbytes} rios={io.rios} wios={io.wios}{discards}\n"
-        for (major, minor), io in devices.items()
-    )
+@given(st.dictionaries(DEVICES, st.builds(IoStat, *[UINT64] * 4, *[UINT64 | st.none()] * 6)))
+def test_io_comes_back_as_it_was(devices: dict[tuple[int, int], IoStat]) -> None:
+    text = ""
+    for (major, minor), io in devices.items():
+        values = ((key, getattr(io, field)) for field, key in IO_KEYS.items())
+        text += f"{major}:{minor} {' '.join(f'{key}={value}' for key, value in values if value is not None)}\n"
 
     assert parse_io_stat(text.encode(), PATH) == devices
 
@@ -416,6 +493,31 @@ def test_picked_keys_have_the_values_that_a_dict_of_all_would_have(texts: list[t
 def test_a_picked_key_without_a_number_is_refused(raw: bytes) -> None:
     with pytest.raises(ParseError):
         KeyedLines(b"anon", b"file")(raw, PATH)
+
+
+# memory.numa_stat
+
+
+@pytest.mark.parametrize(
+    ("raw", "keys"),
+    [
+        (b"anon N0=4096 N1=0\nfile N0=8192 N1=7\n", {"anon": {0: 4096, 1: 0}, "file": {0: 8192, 1: 7}}),
+        # Version 1; nodes need not be numbered without gaps.
+        (
+            b"total=4855 N0=4000 N8=855\nhierarchical_total=5 N0=2 N8=3\n",
+            {"total": {0: 4000, 8: 855}, "hierarchical_total": {0: 2, 8: 3}},
+        ),
+        (b"", {}),
+    ],
+)
+def test_the_memory_of_each_node(raw: bytes, keys: dict[str, dict[int, int]]) -> None:
+    assert parse_numa_stat(raw, PATH) == keys
+
+
+@pytest.mark.parametrize("raw", [b"\n", b"anon N0\n", b"anon N0=x\n", b"anon 5\n", b"anon N0=1=2\n"])
+def test_memory_of_nodes_in_another_form_is_refused(raw: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse_numa_stat(raw, PATH)
 
 
 # /proc/PID/stat and status
@@ -670,6 +772,108 @@ def test_the_names_of_block_devices(raw: bytes, devices: dict[tuple[int, int], s
 def test_block_devices_in_another_form_are_refused(line: bytes) -> None:
     with pytest.raises(ParseError):
         parse_partitions(b"major minor  #blocks  name\n\n" + line, PATH)
+
+
+# /proc/diskstats
+
+
+SDA = DiskStat(756576, 97101, 32768762, 421611, 3537257, 1216043, 101809144, 586366, 0, 343888, 1191939)
+SDA_LINE = b"8 0 sda 756576 97101 32768762 421611 3537257 1216043 101809144 586366 0 343888 1191939"
+
+
+@pytest.mark.parametrize(
+    ("raw", "disks"),
+    [
+        pytest.param(SDA_LINE + b"\n", {"sda": SDA}, id="until Linux 4.17"),
+        pytest.param(SDA_LINE + b" 87 90 45935360 165464\n", {"sda": SDA}, id="with discards"),
+        pytest.param(SDA_LINE + b" 87 90 45935360 165464 235824 18496\n", {"sda": SDA}, id="with flushes"),
+        pytest.param(SDA_LINE.replace(b"sda", b"cciss!c0d0"), {"cciss/c0d0": SDA}, id="in a directory"),
+        pytest.param(
+            SDA_LINE + b"\n   8       1 sda1 1 2 3 4 5 6 7 8 9 10 11\n",
+            {"sda": SDA, "sda1": DiskStat(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)},
+            id="a partition too",
+        ),
+        pytest.param(b"", {}, id="none"),
+    ],
+)
+def test_the_counters_of_disks(raw: bytes, disks: dict[str, DiskStat]) -> None:
+    assert parse_diskstats(raw, PATH) == disks
+
+
+@pytest.mark.parametrize("raw", [b"\n", SDA_LINE.replace(b"343888", b"?"), SDA_LINE.rpartition(b" ")[0]])
+def test_counters_of_disks_in_another_form_are_refused(raw: bytes) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse_diskstats(SDA_LINE + b"\n" + raw, PATH)
+
+    assert caught.value.line.encode() == raw.strip()
+
+
+# os-release
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b'NAME="Debian"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n', "Debian GNU/Linux 12 (bookworm)"),
+        (b"PRETTY_NAME=Alpine\n", "Alpine"),
+        (b"PRETTY_NAME='Fedora Linux 40'\n", "Fedora Linux 40"),
+        (rb'PRETTY_NAME="The \"Best\" One"', 'The "Best" One'),
+        (b'PRETTY_NAME="never closed\n', ""),
+        (b"PRETTY_NAME=\n", ""),
+        (b"NAME=Alpine\n", ""),
+        (b"", ""),
+        (b"PRETTY_NAME=\xff\n", "\ufffd"),
+    ],
+)
+def test_the_name_of_the_system(raw: bytes, name: str) -> None:
+    assert parse_os_name(raw) == name
+
+
+# What the machine is built of.
+
+
+@pytest.mark.parametrize(
+    ("raw", "cpus"),
+    [
+        (b"0\n", {0}),
+        (b"0-3,8\n", {0, 1, 2, 3, 8}),
+        (b"1,65\n", {1, 65}),
+        (b"\n", set()),
+        (f"{CPUS - 1}\n".encode(), {CPUS - 1}),
+    ],
+)
+def test_a_list_of_cpus(raw: bytes, cpus: set[int]) -> None:
+    assert parse_cpu_list(raw, PATH) == cpus
+
+
+@pytest.mark.parametrize("raw", [b"x\n", b"0-\n", b"-1\n", b"3-1\n", b"0,,1\n", b"0-99999999999\n"])
+def test_what_is_no_list_of_cpus_is_refused(raw: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse_cpu_list(raw, PATH)
+
+
+@pytest.mark.parametrize(("raw", "size"), [(b"48K\n", 49152), (b"2M\n", 2097152), (b"512\n", 512), (b"0K\n", 0)])
+def test_the_size_of_a_cache(raw: bytes, size: int) -> None:
+    assert parse_cache_size(raw, PATH) == size
+
+
+@pytest.mark.parametrize("raw", [b"\n", b"K\n", b"48KM\n", b"48 kB\n"])
+def test_what_is_no_size_of_a_cache_is_refused(raw: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse_cache_size(raw, PATH)
+
+
+def test_the_memory_of_a_node() -> None:
+    assert parse_node_memory(b"Node 0 MemTotal:       11495636 kB\nNode 0 MemFree: 10 kB\n", PATH) == 11495636 * 1024
+    assert parse_node_memory(b"Node 0 MemFree:        10834064 kB\n", PATH) is None
+    with pytest.raises(ParseError):
+        parse_node_memory(b"Node 0 MemTotal: much kB\n", PATH)
+
+
+def test_the_distances_of_a_node() -> None:
+    assert parse_distances(b"10 21\n", PATH) == (10, 21)
+    with pytest.raises(ParseError):
+        parse_distances(b"10 far\n", PATH)
 
 
 def test_a_signal_that_is_blocked_is_waited_for_by_other_means() -> None:

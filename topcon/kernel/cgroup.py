@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ParseError
 from topcon.kernel.files import KeptFile
-from topcon.kernel.parse import parse_flat_keyed, parse_int, parse_int_or_max, parse_pressure
+from topcon.kernel.parse import (
+    parse_flat_keyed,
+    parse_full_pressure,
+    parse_int,
+    parse_int_or_inf,
+    parse_int_or_max,
+    parse_pressure,
+)
+from topcon.kernel.topology import read_hugepage_sizes
 from topcon.model.sample import (
+    CgroupDetail,
     CgroupEvents,
     CgroupPath,
     CgroupSample,
     CpuMax,
     CpuStat,
     Device,
+    HugetlbStat,
     IoStat,
     MemoryStat,
     PidsStat,
@@ -28,7 +39,7 @@ from topcon.model.sample import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from topcon.kernel.files import Access
     from topcon.kernel.mount import Hierarchies
@@ -43,12 +54,17 @@ UNKNOWN_DEVICE = b"(unknown)"
 """What the kernel writes for a device without a number, such as a path of an NVMe multipath device."""
 
 USER_HZ_USEC = 1_000_000 // os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 LEAF_LINKS = 2
 """``st_nlink`` of a directory without directories in it."""
 
+HUGETLB = "hugetlb"
+MEMORY_NUMA = "memory_numa"
+"""The parts of the detail that are read only when asked for."""
+
 
 def parse_cpu_stat(raw: bytes, path: str) -> CpuStat:
-    """Parse version 2's ``cpu.stat``; the three keys of the bandwidth are there only with the cpu controller."""
+    """Parse version 2's ``cpu.stat``; the keys of the bandwidth are there only with the cpu controller."""
     values = parse_flat_keyed(raw, path)
     try:
         usage = values[b"usage_usec"]
@@ -61,6 +77,8 @@ def parse_cpu_stat(raw: bytes, path: str) -> CpuStat:
         values.get(b"nr_periods"),
         values.get(b"nr_throttled"),
         values.get(b"throttled_usec"),
+        values.get(b"nr_bursts"),
+        values.get(b"burst_usec"),
     )
 
 
@@ -74,7 +92,7 @@ def parse_cpu_max(raw: bytes, path: str) -> CpuMax:
 
 
 def parse_io_stat(raw: bytes, path: str) -> dict[Device, IoStat]:
-    """Parse ``io.stat``. A device's line may have no fields at all, and later kernels add some.
+    """Parse ``io.stat``. A device's line may have no fields at all; later kernels and the cost model add some.
 
     Linux 5.15 leaves the line end of a device without fields out: of several names the last one has the fields.
 
@@ -92,13 +110,22 @@ def parse_io_stat(raw: bytes, path: str) -> dict[Device, IoStat]:
                 continue
             major, minor = map(int, names[-1].split(b":"))
             if b"rbytes" in values:
-                devices[major, minor] = IoStat(*(int(values[key]) for key in _IO_KEYS))
+                added = {name: int(values[key]) for key, name in _IO_ADDED_KEYS.items() if key in values}
+                devices[major, minor] = IoStat(*(int(values[key]) for key in _IO_KEYS), **added)
         except (IndexError, KeyError, ValueError):
             raise ParseError(path, line.decode(errors="replace")) from None
     return devices
 
 
 _IO_KEYS = (b"rbytes", b"wbytes", b"rios", b"wios")
+_IO_ADDED_KEYS = {
+    b"dbytes": "dbytes",
+    b"dios": "dios",
+    b"cost.usage": "cost_usage_usec",
+    b"cost.wait": "cost_wait_usec",
+    b"cost.indebt": "cost_indebt_usec",
+    b"cost.indelay": "cost_indelay_usec",
+}
 
 
 def parse_blkio(raw: bytes, path: str) -> dict[Device, tuple[int, int]]:
@@ -123,6 +150,25 @@ def parse_blkio(raw: bytes, path: str) -> dict[Device, tuple[int, int]]:
         except (IndexError, ValueError):
             raise ParseError(path, line.decode(errors="replace")) from None
     return {device: (reads.get(device, 0), writes.get(device, 0)) for device in reads.keys() | writes.keys()}
+
+
+def parse_numa_stat(raw: bytes, path: str) -> dict[str, dict[int, int]]:
+    """Parse ``memory.numa_stat``: key to node to amount, bytes on version 2 and pages on version 1.
+
+    ::
+
+        anon N0=4096 N1=0
+        total=4855 N0=4855
+    """
+    keys = {}
+    for line in raw.splitlines():
+        try:
+            key, *pairs = line.split()
+            nodes = (pair.removeprefix(b"N").split(b"=") for pair in pairs)
+            keys[key.partition(b"=")[0].decode(errors="replace")] = {int(node): int(amount) for node, amount in nodes}
+        except ValueError:
+            raise ParseError(path, line.decode(errors="replace")) from None
+    return keys
 
 
 class KeyedLines:
@@ -199,21 +245,52 @@ def _v1_cpu(
         )
     if stat is None or bandwidth is None:
         return stat
-    throttled_ns = bandwidth.get(b"throttled_time")
     return CpuStat(
         stat.usage_usec,
         stat.user_usec,
         stat.system_usec,
         bandwidth.get(b"nr_periods"),
         bandwidth.get(b"nr_throttled"),
-        None if throttled_ns is None else throttled_ns // 1000,
+        _to_usec(bandwidth.get(b"throttled_time")),
+        bandwidth.get(b"nr_bursts"),
+        _to_usec(bandwidth.get(b"burst_time")),
     )
+
+
+def _to_usec(time_ns: int | None) -> int | None:
+    return None if time_ns is None else time_ns // 1000
 
 
 def _v1_cpu_max(quota_usec: int | None, period_usec: int | None) -> CpuMax | None:
     if quota_usec is None or period_usec is None:
         return None
     return CpuMax(None if quota_usec < 0 else quota_usec, period_usec)
+
+
+_MEMORY_FIELDS = (
+    *("anon", "file", "inactive_file", "active_file", "file_mapped", "file_dirty", "file_writeback", "shmem"),
+    *("unevictable", "kernel", "slab_reclaimable", "pgfault", "pgmajfault", "pgscan", "pgsteal"),
+    *("workingset_refault_file", "workingset_refault_anon"),
+)
+"""Fields of `MemoryStat` that are keys of ``memory.stat``."""
+
+_V1_MEMORY_FIELDS = {
+    b"total_rss": "anon",
+    b"total_cache": "file",
+    b"total_inactive_file": "inactive_file",
+    b"total_swap": "swap_current",
+    b"total_active_file": "active_file",
+    b"total_mapped_file": "file_mapped",
+    b"total_dirty": "file_dirty",
+    b"total_writeback": "file_writeback",
+    b"total_shmem": "shmem",
+    b"total_unevictable": "unevictable",
+    b"total_pgfault": "pgfault",
+    b"total_pgmajfault": "pgmajfault",
+    b"total_workingset_refault_file": "workingset_refault_file",
+    b"total_workingset_refault_anon": "workingset_refault_anon",
+}
+"""Key of version 1's to field."""
 
 
 def _memory(
@@ -225,17 +302,18 @@ def _memory(
     events: Mapping[bytes, int] | None,
     local: Mapping[bytes, int] | None,
 ) -> MemoryStat:
-    anon, file, inactive_file = stat or (None, None, None)
+    events = events or {}
     return MemoryStat(
         current=current,
         max=limit,
         peak=peak,
         swap_current=swap_current,
-        anon=anon,
-        file=file,
-        inactive_file=inactive_file,
-        oom_kill=events.get(b"oom_kill") if events else None,
+        oom_kill=events.get(b"oom_kill"),
         oom_kill_local=local.get(b"oom_kill") if local else None,
+        events_high=events.get(b"high"),
+        events_max=events.get(b"max"),
+        oom_group_kill=events.get(b"oom_group_kill"),
+        **(dict(zip(_MEMORY_FIELDS, stat, strict=True)) if stat else {}),
     )
 
 
@@ -245,9 +323,20 @@ def _v1_memory(
     peak: int | None,
     stat: tuple[int | None, ...] | None,
     oom_control: Mapping[bytes, int] | None,
+    events_max: int | None = None,
+    kernel: int | None = None,
 ) -> MemoryStat:
-    *main, swap = stat or (None, None, None, None)
-    return _memory(current, limit, peak, swap, tuple(main), oom_control, oom_control)
+    oom_kill = oom_control.get(b"oom_kill") if oom_control else None
+    return MemoryStat(
+        current=current,
+        max=limit,
+        peak=peak,
+        oom_kill=oom_kill,
+        oom_kill_local=oom_kill,
+        events_max=events_max,
+        kernel=kernel,
+        **(dict(zip(_V1_MEMORY_FIELDS.values(), stat, strict=True)) if stat else {}),
+    )
 
 
 def _v1_io(
@@ -270,6 +359,60 @@ def _v1_events(events: CgroupEvents | None, frozen: bool | None) -> CgroupEvents
     return CgroupEvents(events.populated if events else None, frozen)
 
 
+def _detail(sizes: Sequence[str], *values: Any) -> CgroupDetail:  # noqa: ANN401  what the parts below parse to
+    """Put together the three files of each size of huge page, and then the fields that each other file has."""
+    pages, files = values[: 3 * len(sizes)], values[3 * len(sizes) :]
+    hugetlb = {
+        size: HugetlbStat(current if reserved is None else reserved, events_max)
+        for size, reserved, current, events_max in zip(sizes, pages[::3], pages[1::3], pages[2::3], strict=True)
+        if (reserved, current, events_max) != (None, None, None)
+    }
+    fields = {field: value for file in files if file for field, value in file.items()}
+    return CgroupDetail(hugetlb=hugetlb or None, **fields)
+
+
+def _field(field: str, parse: Callable[[bytes, str], Any]) -> Callable[[bytes, str], dict[str, Any]]:
+    """Take a whole file as a field of the detail."""
+    return lambda raw, path: {field: parse(raw, path)}
+
+
+def _keys(**key_of: bytes) -> Callable[[bytes, str], dict[str, Any]]:
+    """Take some keys of a file as fields of the detail."""
+
+    def parse(raw: bytes, path: str) -> dict[str, Any]:
+        values = parse_flat_keyed(raw, path)
+        return {field: values.get(key) for field, key in key_of.items()}
+
+    return parse
+
+
+def _full_usec(raw: bytes, path: str) -> int | None:
+    line = parse_full_pressure(raw, path)
+    return line.total_usec if line else None
+
+
+def _v1_throttled_local_usec(raw: bytes, path: str) -> int | None:
+    return _to_usec(parse_flat_keyed(raw, path).get(b"throttled_time"))
+
+
+def _v1_soft_limit(raw: bytes, path: str) -> int:
+    return _v1_limit(raw, path) or 0
+
+
+def _v1_numa_bytes(raw: bytes, path: str) -> dict[str, dict[int, int]]:
+    """Take the amounts with those of the cgroups below, as version 2 has them; old kernels have its own alone."""
+    pages = parse_numa_stat(raw, path)
+    return {
+        key: {node: count * PAGE_BYTES for node, count in nodes.items()}
+        for key in ("anon", "file", "unevictable")
+        if (nodes := pages.get(f"hierarchical_{key}", pages.get(key))) is not None
+    }
+
+
+def _hugetlb_max(raw: bytes, path: str) -> int | None:
+    return parse_flat_keyed(raw, path).get(b"max")
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A file that a section is read from."""
@@ -287,6 +430,8 @@ class _Section:
     parts: tuple[_Part, ...]
     build: Callable[..., Any] | None = None
     """None where one file's value is the field."""
+    detail_parts: tuple[_Part, ...] = ()
+    """Files that are read only with the detail; built from last."""
 
 
 _V2_SECTIONS = (
@@ -299,7 +444,7 @@ _V2_SECTIONS = (
             _Part(V2, "memory.max", parse_int_or_max),
             _Part(V2, "memory.peak", parse_int),
             _Part(V2, "memory.swap.current", parse_int),
-            _Part(V2, "memory.stat", KeyedLines(b"anon", b"file", b"inactive_file")),
+            _Part(V2, "memory.stat", KeyedLines(*(field.encode() for field in _MEMORY_FIELDS))),
             _Part(V2, "memory.events", parse_flat_keyed),
             _Part(V2, "memory.events.local", parse_flat_keyed),
         ),
@@ -337,14 +482,11 @@ _V1_SECTIONS: Mapping[str, _Section] = {
             _Part("memory", "memory.usage_in_bytes", parse_int),
             _Part("memory", "memory.limit_in_bytes", _v1_limit),
             _Part("memory", "memory.max_usage_in_bytes", parse_int),
-            _Part(
-                "memory",
-                "memory.stat",
-                KeyedLines(b"total_rss", b"total_cache", b"total_inactive_file", b"total_swap"),
-            ),
+            _Part("memory", "memory.stat", KeyedLines(*_V1_MEMORY_FIELDS)),
             _Part("memory", "memory.oom_control", parse_flat_keyed),
         ),
         _v1_memory,
+        (_Part("memory", "memory.failcnt", parse_int), _Part("memory", "memory.kmem.usage_in_bytes", parse_int)),
     ),
     "io": _Section(
         "io",
@@ -375,12 +517,103 @@ _V1_CONTROLLERS_OF: Mapping[str, tuple[str, ...]] = {
 """Where version 1 has one of these controllers mounted, a section is read there."""
 
 
-def _sections(hierarchies: Hierarchies) -> tuple[_Section, ...]:
-    return tuple(
+@dataclass(frozen=True, slots=True)
+class _DetailFiles:
+    """What is read of a controller for the detail, on either version. The parsers give fields of `CgroupDetail`."""
+
+    controller: str
+    v2: tuple[_Part, ...]
+    v1: tuple[_Part, ...]
+    option: str | None = None
+    """Under which name it is asked for; None for what is always read."""
+
+
+_DETAIL_CORE = (
+    _Part(V2, "irq.pressure", _field("irq_full_usec", _full_usec)),
+    _Part(V2, "cgroup.stat", _keys(dying_descendants=b"nr_dying_descendants")),
+)
+"""What cgroups of version 2 have without a controller."""
+
+_DETAIL_FILES = (
+    _DetailFiles(
+        "cpu",
+        (
+            _Part(V2, "cpu.weight", _field("cpu_weight", parse_int)),
+            _Part(V2, "cpu.stat.local", _keys(throttled_local_usec=b"throttled_usec")),
+        ),
+        (
+            _Part("cpu", "cpu.shares", _field("cpu_shares", parse_int)),
+            _Part("cpu", "cpu.stat.local", _field("throttled_local_usec", _v1_throttled_local_usec)),
+        ),
+    ),
+    _DetailFiles(
+        "memory",
+        (
+            _Part(V2, "memory.min", _field("memory_min", parse_int_or_inf)),
+            _Part(V2, "memory.low", _field("memory_low", parse_int_or_inf)),
+            _Part(V2, "memory.swap.max", _field("memory_swap_max", parse_int_or_inf)),
+            _Part(V2, "memory.swap.events", _keys(swap_events_max=b"max", swap_events_fail=b"fail")),
+        ),
+        (_Part("memory", "memory.soft_limit_in_bytes", _field("memory_low", _v1_soft_limit)),),
+    ),
+    _DetailFiles(
+        "memory",
+        (_Part(V2, "memory.numa_stat", _field("numa_bytes", parse_numa_stat)),),
+        (_Part("memory", "memory.numa_stat", _field("numa_bytes", _v1_numa_bytes)),),
+        MEMORY_NUMA,
+    ),
+    _DetailFiles(
+        "pids",
+        (_Part(V2, "pids.events", _keys(pids_events_max=b"max")),),
+        (_Part("pids", "pids.events", _keys(pids_events_max=b"max")),),
+    ),
+)
+
+
+def _hugetlb_parts(hierarchy: str, size: str) -> tuple[_Part, ...]:
+    """The three files of one size of page: reserved, current, refused."""
+    files: tuple[tuple[str, Callable[[bytes, str], int | None]], ...] = (
+        (("rsvd.current", parse_int), ("current", parse_int), ("events", _hugetlb_max))
+        if hierarchy == V2
+        else (("rsvd.usage_in_bytes", parse_int), ("usage_in_bytes", parse_int), ("failcnt", parse_int))
+    )
+    return tuple(_Part(hierarchy, f"hugetlb.{size}.{name}", parse) for name, parse in files)
+
+
+def _page_name(size_kib: int) -> str:
+    """Name a size of page as the controller's files do."""
+    for unit, kib in (("GB", 1 << 20), ("MB", 1 << 10)):
+        if size_kib >= kib:
+            return f"{size_kib // kib}{unit}"
+    return f"{size_kib}KB"
+
+
+def _detail_section(hierarchies: Hierarchies, options: frozenset[str], sizes: Sequence[str]) -> _Section:
+    hugetlb = HUGETLB if HUGETLB in hierarchies.v1 else V2
+    pages = [part for size in sizes for part in _hugetlb_parts(hugetlb, size)]
+    files = [
+        part
+        for each in _DETAIL_FILES
+        if each.option is None or each.option in options
+        for part in (each.v1 if each.controller in hierarchies.v1 else each.v2)
+    ]
+    return _Section("detail", (*pages, *_DETAIL_CORE, *files), partial(_detail, sizes))
+
+
+def _sections(
+    hierarchies: Hierarchies, detail: frozenset[str] | None = None, sizes: Sequence[str] = ()
+) -> tuple[_Section, ...]:
+    sections = [
         _V1_SECTIONS[section.field]
         if any(name in hierarchies.v1 for name in _V1_CONTROLLERS_OF.get(section.field, ()))
         else section
         for section in _V2_SECTIONS
+    ]
+    if detail is None:
+        return tuple(sections)
+    return (
+        *(replace(section, parts=section.parts + section.detail_parts) for section in sections),
+        _detail_section(hierarchies, detail, sizes),
     )
 
 
@@ -433,6 +666,7 @@ class CgroupReader:
         path: CgroupPath,
         inode: int,
         hierarchies: Hierarchies,
+        sections: Iterable[_Section],
         access: Access,
     ) -> None:
         """Read the cgroup ``path`` in each of the hierarchies; nothing is opened yet."""
@@ -447,9 +681,7 @@ class CgroupReader:
             return KeptFile(f"{directory}{path.rstrip('/')}/{part.name}", part.parse, access)
 
         self.malformed: ParseError | None = None
-        self._sections = [
-            _OpenSection(section, [kept(part) for part in section.parts]) for section in _sections(hierarchies)
-        ]
+        self._sections = [_OpenSection(section, [kept(part) for part in section.parts]) for section in sections]
         self._sample = CgroupSample(path, inode)
 
     @property
@@ -484,10 +716,23 @@ class CgroupReader:
 class CgroupFs:
     """The cgroups of a host."""
 
-    def __init__(self, hierarchies: Hierarchies, access: Access) -> None:
-        """Read from ``hierarchies``, keeping files open as far as ``access`` allows."""
+    def __init__(
+        self,
+        hierarchies: Hierarchies,
+        access: Access,
+        detail: frozenset[str] | None = None,
+        *,
+        sys_root: str = "/sys",
+    ) -> None:
+        """Read from ``hierarchies``, keeping files open as far as ``access`` allows.
+
+        With ``detail``, which names what of it is only for those who ask, `CgroupSample.detail` is read too. The sizes
+        of huge pages are found below ``sys_root``.
+        """
         self.hierarchies = hierarchies
         self._access = access
+        sizes = read_hugepage_sizes(sys_root) if detail and HUGETLB in detail else ()
+        self._sections = _sections(hierarchies, detail, [_page_name(size) for size in sizes])
         self._readers: dict[CgroupPath, CgroupReader] = {}
 
     def walk(self) -> dict[CgroupPath, int]:
@@ -530,7 +775,8 @@ class CgroupFs:
         for path, inode in wanted.items():
             reader = self._readers.get(path)
             if reader is None:
-                reader = self._readers[path] = CgroupReader(path, inode, self.hierarchies, self._access)
+                reader = CgroupReader(path, inode, self.hierarchies, self._sections, self._access)
+                self._readers[path] = reader
             samples[path] = reader.read()
             malformed = malformed or reader.malformed
         return samples, malformed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import psutil
 
@@ -11,13 +13,21 @@ from topcon.errors import HostUnreadable, ParseError
 from topcon.kernel.files import Access
 from topcon.kernel.parse import parse_pressure
 from topcon.kernel.process import ProcFs
-from topcon.model.sample import HostSample, MachineIds, PressureStat
+from topcon.kernel.topology import read_topology
+from topcon.model.sample import DiskStat, HostSample, MachineIds, PressureStat
 
 if TYPE_CHECKING:
-    from topcon.model.sample import Device, Namespaces
+    from collections.abc import Callable, Mapping
+
+    from topcon.model.sample import Device, MachineTopology, Namespaces
+
+T = TypeVar("T")
 
 IDLE_TIMES = frozenset({"idle", "iowait", "guest", "guest_nice"})
 """Not busy; a guest's time is in ``user`` and ``nice`` already."""
+
+DISK_WORDS = 14
+"""What a line of diskstats has had since Linux 2.6."""
 
 
 def parse_partitions(raw: bytes, path: str) -> dict[Device, str]:
@@ -26,18 +36,72 @@ def parse_partitions(raw: bytes, path: str) -> dict[Device, str]:
     for line in raw.decode(errors="replace").splitlines()[2:]:
         try:
             major, minor, _, name = line.split()
-            # The kernel writes the slash of a name in a directory as an exclamation mark.
-            devices[int(major), int(minor)] = name.replace("!", "/")
+            devices[int(major), int(minor)] = _device_name(name)
         except ValueError:
             raise ParseError(path, line) from None
     return devices
 
 
+def parse_diskstats(raw: bytes, path: str) -> dict[str, DiskStat]:
+    """Parse ``/proc/diskstats``: ``MAJOR MINOR NAME`` and 11 numbers; later kernels add more after those.
+
+    ::
+
+        8 0 sda 756576 97101 32768762 421611 3537257 1216043 101809144 586366 0 343888 1191939
+    """
+    disks = {}
+    for line in raw.decode(errors="replace").splitlines():
+        words = line.split()
+        try:
+            if len(words) < DISK_WORDS:
+                raise ParseError(path, line)
+            disks[_device_name(words[2])] = DiskStat(*map(int, words[3:DISK_WORDS]))
+        except ValueError:
+            raise ParseError(path, line) from None
+    return disks
+
+
+def parse_os_name(raw: bytes) -> str:
+    """Return ``PRETTY_NAME`` of os-release(5), whose lines are a shell's assignments; empty where it has none."""
+    for line in raw.decode(errors="replace").splitlines():
+        key, _, value = line.partition("=")
+        if key == "PRETTY_NAME":
+            try:
+                return " ".join(shlex.split(value))
+            except ValueError:
+                return ""
+    return ""
+
+
+def _device_name(name: str) -> str:
+    """The kernel writes the slash of a name in a directory as an exclamation mark."""
+    return name.replace("!", "/")
+
+
+class _KeptText(Generic[T]):
+    """A file of many records, parsed only when its text has changed: equal text gives the same object."""
+
+    def __init__(self, path: str, parse: Callable[[bytes, str], T], access: Access) -> None:
+        """Read ``path`` through ``parse(content, path)``; an absent file is as an empty one."""
+        self._path = path
+        self._parse = parse
+        self._access = access
+        self._last: tuple[bytes, T] | None = None
+
+    def read(self) -> T:
+        raw = self._access.read(self._path) or b""
+        if self._last is None or raw != self._last[0]:
+            self._last = raw, self._parse(raw, self._path)
+        return self._last[1]
+
+
 class HostReader:
     """Reads the host's totals below a root each for ``/proc`` and ``/sys``."""
 
-    def __init__(self, root: str, sys_root: str, name_file: str | None = None) -> None:
+    def __init__(self, root: str, sys_root: str, name_file: str | None = None, *, has_detail: bool = False) -> None:
         """Read the host whose ``/proc`` and ``/sys`` these are; its name is in ``name_file``, if it is not our own.
+
+        With ``has_detail`` its disks and what it is built of are read too.
 
         Raises:
             HostUnreadable: there is no ``/proc`` there.
@@ -51,7 +115,9 @@ class HostReader:
         self._processes = ProcFs(root, self._access)
         self._name = self._line(name_file or f"{root}/sys/kernel/hostname") or "?"
         self._kernel = self._line(f"{root}/sys/kernel/osrelease") or "?"
-        self._machine = self._read_machine(Path(name_file).parent if name_file else Path("/etc"))
+        etc = Path(name_file).parent if name_file else Path("/etc")
+        self._machine = self._read_machine(etc)
+        self._os_name = self._read_os_name(etc)
         try:
             self._cpus = len(psutil.cpu_times(percpu=True))
         except OSError as error:
@@ -59,7 +125,11 @@ class HostReader:
             raise HostUnreadable(message) from error
         self._netns = self._processes.netns(1)
         self._namespaces = self._read_namespaces()
-        self._devices: tuple[bytes, dict[Device, str]] = (b"", {})
+        self._devices = _KeptText(f"{root}/partitions", parse_partitions, self._access)
+        self._disks = _KeptText(f"{root}/diskstats", parse_diskstats, self._access) if has_detail else None
+        self.malformed: ParseError | None = None
+        """What of the detail was not understood the last time; the totals raise instead."""
+        self._topology, self._topology_malformed = self._read_topology() if has_detail else (None, None)
 
     def read(self) -> HostSample:
         """Read the totals of now.
@@ -85,16 +155,26 @@ class HostReader:
             namespaces=self._namespaces,
             netns=self._netns,
             machine=self._machine,
-            devices=self._read_devices(),
+            devices=self._devices.read(),
+            disks=self._read_disks(),
+            topology=self._topology,
+            os_name=self._os_name,
         )
 
-    def _read_devices(self) -> dict[Device, str]:
-        """Read the names of the devices; the same object for the same text."""
-        path = f"{self._root}/partitions"
-        raw = self._access.read(path) or b""
-        if raw != self._devices[0]:
-            self._devices = raw, parse_partitions(raw, path)
-        return self._devices[1]
+    def _read_disks(self) -> Mapping[str, DiskStat]:
+        self.malformed = self._topology_malformed
+        if self._disks is not None:
+            try:
+                return self._disks.read()
+            except ParseError as error:
+                self.malformed = error
+        return MappingProxyType({})
+
+    def _read_topology(self) -> tuple[MachineTopology | None, ParseError | None]:
+        try:
+            return read_topology(self._sys_root), None
+        except ParseError as error:
+            return None, error
 
     def _read_namespaces(self) -> Namespaces:
         """Read those of process 1; where they may not be seen, our own, if we share its network."""
@@ -114,6 +194,11 @@ class HostReader:
             system_uuid=self._line(f"{self._sys_root}/class/dmi/id/product_uuid") or "",
             boot_id=self._line(f"{self._root}/sys/kernel/random/boot_id") or "",
         )
+
+    def _read_os_name(self, etc: Path) -> str:
+        """Where it is kept for all, ``/etc`` may lack the link to it."""
+        paths = (etc / "os-release", etc.parent / "usr/lib/os-release")
+        return next((parse_os_name(raw) for path in paths if (raw := self._access.read(str(path)))), "")
 
     def _uptime(self) -> float:
         path = f"{self._root}/uptime"

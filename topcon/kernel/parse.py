@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from topcon.errors import ParseError
 from topcon.model.sample import Pressure, PressureLine
 
@@ -28,6 +30,12 @@ def parse_int_or_max(raw: bytes, path: str) -> int | None:
     return None if raw.strip() == b"max" else parse_int(raw, path)
 
 
+def parse_int_or_inf(raw: bytes, path: str) -> float:
+    """Parse a limit where None is for a file that is not there: a number, or ``math.inf`` for ``max``."""
+    limit = parse_int_or_max(raw, path)
+    return math.inf if limit is None else limit
+
+
 def parse_pressure(raw: bytes, path: str) -> Pressure | None:
     """Parse a ``*.pressure`` file; None if it has no ``some`` line.
 
@@ -36,6 +44,17 @@ def parse_pressure(raw: bytes, path: str) -> Pressure | None:
         some avg10=3.76 avg60=2.01 avg300=0.50 total=5628620
         full avg10=0.00 avg60=0.00 avg300=0.00 total=0
     """
+    lines = _pressure_lines(raw, path)
+    some = lines.get(b"some")
+    return Pressure(some, lines.get(b"full")) if some else None
+
+
+def parse_full_pressure(raw: bytes, path: str) -> PressureLine | None:
+    """Parse ``irq.pressure``, which has a ``full`` line alone; None if it has none."""
+    return _pressure_lines(raw, path).get(b"full")
+
+
+def _pressure_lines(raw: bytes, path: str) -> dict[bytes, PressureLine]:
     lines: dict[bytes, PressureLine] = {}
     for line in raw.splitlines():
         words = line.split()
@@ -45,5 +64,4 @@ def parse_pressure(raw: bytes, path: str) -> Pressure | None:
             )
         except (IndexError, ValueError):
             raise ParseError(path, line.decode(errors="replace")) from None
-    some = lines.get(b"some")
-    return Pressure(some, lines.get(b"full")) if some else None
+    return lines
