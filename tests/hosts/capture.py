@@ -2,7 +2,7 @@
 
 With a socket, what Docker says is kept too; without, what tells names where no daemon answers. topcon is needed for it.
 Only what the tests need is kept, and nothing that says whose host it was: names, ids of the machine, environments.
-Processes of one network namespace share one ``net/dev`` by symbolic links, as the kernel has it.
+Processes of one network namespace share the files of ``net`` by symbolic links, as the kernel has them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ from topcon.runtimes.watch import RuntimeWatches
 from topcon.wiring import build_sampler
 
 CGROUP_FILES = re.compile(
-    r"cgroup\.(procs|events|controllers|subtree_control)|cpu\.(stat|max|pressure|cfs_quota_us|cfs_period_us)"
-    r"|cpuacct\.(usage|stat)|memory\.(current|max|peak|stat|pressure|events|events\.local|swap\.current"
-    r"|usage_in_bytes|limit_in_bytes|max_usage_in_bytes|oom_control)|io\.(stat|pressure)"
-    r"|blkio\.throttle\.io_(service_bytes|serviced)_recursive|pids\.(current|max)|freezer\.state"
+    r"cgroup\.(procs|events|stat|controllers|subtree_control)"
+    r"|cpu\.(stat|stat\.local|max|weight|pressure|cfs_quota_us|cfs_period_us|shares)|irq\.pressure|cpuacct\.(usage|stat)"
+    r"|memory\.(current|max|min|low|peak|stat|numa_stat|pressure|events|events\.local|swap\.(current|max|events)"
+    r"|usage_in_bytes|limit_in_bytes|soft_limit_in_bytes|max_usage_in_bytes|kmem\.usage_in_bytes|failcnt|oom_control)"
+    r"|hugetlb\..*(current|events|usage_in_bytes|failcnt)|io\.(stat|pressure)"
+    r"|blkio\.throttle\.io_(service_bytes|serviced)_recursive|pids\.(current|max|events)|freezer\.state"
 )
-HOST_FILES = ("stat", "meminfo", "uptime", "loadavg", "partitions", "pressure/cpu", "pressure/memory", "pressure/io")
+HOST_FILES = (
+    *("stat", "meminfo", "uptime", "loadavg", "partitions", "diskstats"),
+    *("pressure/cpu", "pressure/memory", "pressure/io"),
+)
+NETWORK_FILES = ("dev", "snmp", "netstat", "sockstat")
+TOPOLOGY = ("topology/core_id", "topology/physical_package_id", "topology/core_cpus_list")
 DOCKER_FIELDS = {
     "Config": ("Image", "Labels", "StopSignal", "StopTimeout"),
     "HostConfig": ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "CgroupnsMode", "RestartPolicy"),
@@ -71,6 +78,10 @@ def main(folder: Path, docker_socket: str | None) -> None:
         save(Path("/proc") / name, proc / name)
     for name, text in MADE_UP.items():
         write(folder / name, text)
+    save(Path("/etc/os-release"), folder / "etc/os-release")
+    for cpu in Path("/sys/devices/system/cpu").glob("cpu[0-9]*"):
+        for name in TOPOLOGY:
+            save(cpu / name, folder / str(cpu / name).lstrip("/"))
     write(folder / "time", f"{time.time():.3f}\n")
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup" in line]
     write(proc / "self/mountinfo", "\n".join(mounts) + "\n")
@@ -180,11 +191,17 @@ def save_process(pid: int, proc: Path, networks: dict[int, Path]) -> None:
         except OSError:
             continue
     (target / "net").mkdir(parents=True, exist_ok=True)
+    save(source / "limits", target / "limits")
+    for thread in (source / "task").iterdir():
+        for name in ("stat", "schedstat"):
+            save(thread / name, target / "task" / thread.name / name)
     if stat.st_ino in networks:
-        (target / "net/dev").symlink_to(os.path.relpath(networks[stat.st_ino], target / "net"))
+        for name in NETWORK_FILES:
+            (target / "net" / name).symlink_to(os.path.relpath(networks[stat.st_ino] / name, target / "net"))
     else:
-        save(source / "net/dev", target / "net/dev")
-        networks[stat.st_ino] = target / "net/dev"
+        for name in NETWORK_FILES:
+            save(source / "net" / name, target / "net" / name)
+        networks[stat.st_ino] = target / "net"
 
 
 def docker_containers(path: str) -> list[object]:
