@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
 from topcon.findings import assess
-from topcon.model.sample import CgroupPath, Problem, Sample
+from topcon.kernel.survey import NAME as SURVEY
+from topcon.kernel.survey import Target
+from topcon.model.sample import CgroupPath, Problem, Sample, SourceSample
 from topcon.model.snapshot import derive
 from topcon.runtimes.paths import Place, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, KeysView, Mapping
+    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.files import Access
     from topcon.kernel.host import HostReader
     from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.process import ProcFs
+    from topcon.kernel.survey import SurveyThread
     from topcon.model.sample import (
         CgroupSample,
         ContainerId,
@@ -60,6 +65,49 @@ class Sources:
     bundles: Bundles
     cgroup_access: Access
     process_access: Access
+    survey: SurveyThread | None = None
+    """For the endpoint alone."""
+
+
+class _Readings:
+    """How reading each of the kernel's sources goes: how long it takes, and how often it fails."""
+
+    def __init__(self, monotonic_ns: Callable[[], int]) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._spent_ns: Counter[str] = Counter()
+        self._failed: set[str] = set()
+        self._errors: Counter[str] = Counter()
+        self._succeeded_ns: dict[str, int] = {}
+        self._refused: set[str] = set()
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Measure a part of reading a source."""
+        begun_ns = self._monotonic_ns()
+        yield
+        self._spent_ns[name] += self._monotonic_ns() - begun_ns
+
+    def fail(self, name: str) -> None:
+        """Note that a source could not be read this time, or not all of it."""
+        self._failed.add(name)
+
+    def refuse(self, name: str) -> None:
+        """Note that a source is refused us in part: it was not when this is said first, and is from then on."""
+        if name not in self._refused:
+            self._refused.add(name)
+            self._failed.add(name)
+
+    def end(self, wall_ns: int) -> tuple[SourceSample, ...]:
+        """Return how the sources were read this time, and begin anew."""
+        self._errors.update(self._failed)
+        self._succeeded_ns |= dict.fromkeys(self._spent_ns.keys() - self._failed, wall_ns)
+        samples = tuple(
+            SourceSample(name, spent_ns / 1e9, self._errors[name], self._succeeded_ns.get(name))
+            for name, spent_ns in self._spent_ns.items()
+        )
+        self._spent_ns.clear()
+        self._failed.clear()
+        return samples
 
 
 class Sampler:
@@ -91,6 +139,9 @@ class Sampler:
         self._found: KeysView[CgroupPath] = {}.keys()
         self._named: KeysView[ContainerId] = {}.keys()
         self._cgroups: Mapping[CgroupPath, CgroupSample] = {}
+        self._readings = _Readings(self._clock.monotonic_ns)
+        self._seen: tuple[object, ...] = ()
+        self._targets: tuple[Target, ...] = ()
 
     def tick(self) -> Snapshot:
         """Read everything once, and derive the snapshot.
@@ -108,33 +159,58 @@ class Sampler:
     def close(self) -> None:
         """Give all descriptors back and let go of the runtimes."""
         self._sources.runtimes.stop()
+        if self._sources.survey:
+            self._sources.survey.stop()
         self._sources.cgroups.close()
 
     def _sample(self, monotonic_ns: int) -> Sample:
-        sources = self._sources
+        sources, readings = self._sources, self._readings
         wall_ns = self._clock.wall_ns()
-        host = sources.host.read()
+        with readings.of("host"):
+            host = sources.host.read()
         if self._boot_ns is None:
             self._boot_ns = wall_ns - int(host.uptime_s * 1e9)
-        inodes = sources.cgroups.walk()
+        with readings.of("cgroup"):
+            inodes = sources.cgroups.walk()
         places = self._places = {path: self._places.get(path) or classify(path) for path in inodes}
         found = {path: place.container for path, place in places.items() if place.container}
         pods = {path: place.pod for path, place in places.items() if place.pod}
-        isolated, isolated_malformed = self._look_for_isolated(host)
+        with readings.of("isolated"):
+            isolated, isolated_malformed = self._look_for_isolated(host)
         counted = {ROOT, *found, *pods, *(each.cgroup for each in isolated if each.is_alone)}
         wanted = {
             path: inode
             for path, inode in inodes.items()
             if path in counted or (self._has_system_cgroups and not places[path].is_inside)
         }
-        cgroups, malformed = sources.cgroups.read(wanted)
-        processes = self._processes(found, inodes, cgroups)
+        with readings.of("cgroup"):
+            cgroups, malformed = sources.cgroups.read(wanted)
+        with readings.of("processes"):
+            processes, processes_malformed = self._processes(found, inodes, cgroups)
         runtimes, infos, runtime_problems = self._look_at_runtimes(found)
         self._name_without_runtimes(found, processes, infos)
         self._named = infos.keys()
         # One that has been confirmed only now is a container.
         isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
         self._cgroups = cgroups
+        with readings.of("network"):
+            networks, networks_malformed = self._networks(
+                host, [*processes.values(), *(each.process for each in isolated)]
+            )
+        finished = None
+        if sources.survey:
+            sources.survey.aim(self._aim(host, inodes, wanted, found, processes, isolated))
+            finished = sources.survey.newest
+        problems = self._problems(
+            {
+                "host": sources.host.malformed,
+                "cgroup": malformed,
+                "processes": processes_malformed,
+                "isolated": isolated_malformed,
+                "network": networks_malformed,
+                SURVEY: finished.malformed if finished else None,
+            }
+        )
         return Sample(
             wall_ns=wall_ns,
             monotonic_ns=monotonic_ns,
@@ -145,11 +221,29 @@ class Sampler:
             pods=pods,
             processes=processes,
             isolated=isolated,
-            networks=self._networks(host, [*processes.values(), *(each.process for each in isolated)]),
+            networks=networks,
             containers=tuple(infos.values()),
             runtimes=runtimes,
-            problems=(*runtime_problems, *self._problems(malformed, isolated_malformed), *self._known_problems),
+            problems=(*runtime_problems, *problems, *self._known_problems),
+            sources=(*readings.end(wall_ns), *((finished.source,) if finished else ())),
+            survey=finished.survey if finished else None,
         )
+
+    def _aim(
+        self,
+        host: HostSample,
+        inodes: Mapping[CgroupPath, int],
+        wanted: Mapping[CgroupPath, int],
+        found: Mapping[CgroupPath, FoundContainer],
+        processes: Mapping[CgroupPath, ProcessSample],
+        isolated: tuple[Isolated, ...],
+    ) -> tuple[Target, ...]:
+        """Say what the survey is to look at: the same object for as long as nothing comes or goes."""
+        seen = (inodes, wanted, processes, isolated, self._named)
+        if seen != self._seen:
+            self._seen = seen
+            self._targets = tuple(_targets(host, inodes, wanted, found, processes, isolated, self._is_of_container))
+        return self._targets
 
     def _look_for_isolated(self, host: HostSample) -> tuple[tuple[Isolated, ...], ParseError | None]:
         try:
@@ -168,20 +262,24 @@ class Sampler:
         found: Mapping[CgroupPath, FoundContainer],
         inodes: Mapping[CgroupPath, int],
         cgroups: Mapping[CgroupPath, CgroupSample],
-    ) -> dict[CgroupPath, ProcessSample]:
+    ) -> tuple[dict[CgroupPath, ProcessSample], ParseError | None]:
         """Find the first process of each container, and keep it for as long as it runs."""
         firsts = {}
+        malformed: ParseError | None = None
         for path in found:
             inode, process = self._firsts.get(path, (0, None))
             cgroup = cgroups.get(path)
             if cgroup is None:
                 continue
-            if inode != inodes[path] or process is None or self._may_have_ended(cgroup, process):
-                process = self._first_process(path, found, inodes)
+            try:
+                if inode != inodes[path] or process is None or self._may_have_ended(cgroup, process):
+                    process = self._first_process(path, found, inodes)
+            except ParseError as error:
+                malformed, process = malformed or error, None
             if process is not None:
                 firsts[path] = (inodes[path], process)
         self._firsts = firsts
-        return {path: process for path, (_, process) in firsts.items()}
+        return {path: process for path, (_, process) in firsts.items()}, malformed
 
     def _may_have_ended(self, cgroup: CgroupSample, process: ProcessSample) -> bool:
         """Look only where the number of tasks has changed: a first process does not end without that."""
@@ -215,17 +313,23 @@ class Sampler:
 
     def _networks(
         self, host: HostSample, processes: Iterable[ProcessSample]
-    ) -> dict[NetnsKey, Mapping[str, InterfaceStat]]:
+    ) -> tuple[dict[NetnsKey, Mapping[str, InterfaceStat]], ParseError | None]:
         """Read each network namespace once, the host's among them."""
         pids = {host.netns: 1} if host.netns is not None else {}
         for process in processes:
             if process.netns is not None:
                 pids.setdefault(process.netns, process.pid)
-        return {
-            netns: interfaces
-            for netns, pid in pids.items()
-            if (interfaces := self._sources.processes.interfaces(pid)) is not None
-        }
+        networks: dict[NetnsKey, Mapping[str, InterfaceStat]] = {}
+        malformed: ParseError | None = None
+        for netns, pid in pids.items():
+            try:
+                interfaces = self._sources.processes.interfaces(pid)
+            except ParseError as error:
+                malformed = malformed or error
+                continue
+            if interfaces is not None:
+                networks[netns] = interfaces
+        return networks, malformed
 
     def _look_at_runtimes(
         self, found: Mapping[CgroupPath, FoundContainer]
@@ -260,7 +364,7 @@ class Sampler:
         for info in self._sources.bundles.infos(nameless):
             infos.setdefault(info.id, info)
 
-    def _problems(self, malformed: ParseError | None, isolated_malformed: ParseError | None) -> list[Problem]:
+    def _problems(self, malformed: Mapping[str, ParseError | None]) -> list[Problem]:
         hierarchies = self._sources.cgroups.hierarchies
         problems = []
         if hierarchies.mode is None:
@@ -279,20 +383,61 @@ class Sampler:
                     "run topcon on the host, or its container with --pid host --cgroupns host",
                 )
             )
-        for source, error in (
-            ("cgroup", malformed),
-            ("processes", isolated_malformed),
-            ("bundles", self._sources.bundles.malformed),
-        ):
+        for source, error in (*malformed.items(), ("bundles", self._sources.bundles.malformed)):
             if error:
-                problems.append(Problem(source, str(error)))
+                self._readings.fail(source)
+                problems.append(Problem(_SAID_AS.get(source, source), str(error)))
         for source, access, lost in (
             ("cgroup", self._sources.cgroup_access, "its numbers are missing"),
             ("processes", self._sources.process_access, "namespaces of other users' containers are not shown"),
         ):
             if access.refused:
+                self._readings.refuse(source)
                 problems.append(Problem(source, f"permission denied at {access.refused}: {lost}", "sudo topcon"))
         return problems
+
+
+_SAID_AS = {"isolated": "processes"}
+"""What a source is called to people, where that is not its own name."""
+
+
+def _targets(
+    host: HostSample,
+    inodes: Mapping[CgroupPath, int],
+    wanted: Mapping[CgroupPath, int],
+    found: Mapping[CgroupPath, FoundContainer],
+    processes: Mapping[CgroupPath, ProcessSample],
+    isolated: Iterable[Isolated],
+    is_of_container: Callable[[CgroupPath], bool],
+) -> Iterator[Target]:
+    """Share all cgroups out among those that are served: each belongs to the nearest that it is in."""
+    owners: dict[CgroupPath, CgroupPath] = {}
+    inside: dict[CgroupPath, list[CgroupPath]] = {path: [path] for path in wanted}
+    # What is above a cgroup comes before it.
+    for path in sorted(inodes):
+        if path in wanted:
+            owners[path] = path
+            continue
+        owner = owners.get(CgroupPath(path.rpartition("/")[0] or "/"))
+        if owner is not None:
+            owners[path] = owner
+            inside[owner].append(path)
+    firsts = {each.cgroup: each.process for each in isolated if each.is_alone} | dict(processes)
+    for path, cgroups in inside.items():
+        container = found.get(path)
+        process = firsts.get(path)
+        is_container = path in firsts and (container is None or is_of_container(path))
+        yield Target(
+            path=path,
+            cgroups=tuple(cgroups),
+            pid=1 if path == ROOT else process.pid if process else None,
+            netns=host.netns if path == ROOT else process.netns if process else None,
+            is_container=is_container,
+            is_nested=container is not None and container.outer is not None,
+        )
+    for each in isolated:
+        if not each.is_alone:
+            yield Target(each.cgroup, (), each.process.pid, each.process.netns)
 
 
 def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from topcon.actions import Actions
     from topcon.config import Config
     from topcon.exporter.server import Endpoint
+    from topcon.exporter.web_config import WebFile
+    from topcon.model.sample import Problem
     from topcon.runtimes.watch import RuntimeWatches
     from topcon.sampler import Sampler
 
@@ -25,9 +27,16 @@ def build_runtimes(config: Config) -> RuntimeWatches:
 
 
 def build_sampler(
-    config: Config, runtimes: RuntimeWatches, *, has_system_cgroups: bool = False, naming_s: float | None = None
+    config: Config,
+    runtimes: RuntimeWatches,
+    *,
+    naming_s: float | None = None,
+    groups: frozenset[str] | None = None,
 ) -> Sampler:
-    """Put the readers of a host together; ``naming_s`` is how long a tick may look for names without a runtime.
+    """Put the readers of a host together.
+
+    ``naming_s`` is how long a tick may look for names without a runtime. With ``groups`` there is an endpoint, which
+    shows more than the screen does, and has these groups of metrics switched on.
 
     Raises:
         HostUnreadable: there is no ``/proc`` to read.
@@ -38,15 +47,18 @@ def build_sampler(
     from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.mount import read_hierarchies
     from topcon.kernel.process import ProcFs
+    from topcon.kernel.survey import SurveyThread
     from topcon.runtimes.bundle import BUDGET_S, Bundles
     from topcon.sampler import Sampler, Sources
 
+    has_endpoint = groups is not None
     proc_root, sys_root, cgroup_root = config.roots
     cgroup_access, process_access = Access(raise_descriptor_limit()), Access()
-    cgroups = CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access)
+    cgroups = CgroupFs(read_hierarchies(proc_root, cgroup_root), cgroup_access, groups, sys_root=sys_root)
     processes = ProcFs(proc_root, process_access)
+    name_file = f"{config.host_root}/etc/hostname" if config.host_root else None
     sources = Sources(
-        host=HostReader(proc_root, sys_root, f"{config.host_root}/etc/hostname" if config.host_root else None),
+        host=HostReader(proc_root, sys_root, name_file, has_detail=has_endpoint),
         cgroups=cgroups,
         processes=processes,
         isolated=IsolatedScan(processes, cgroups.processes),
@@ -54,8 +66,11 @@ def build_sampler(
         bundles=Bundles(config.host_root, proc_root, budget_s=BUDGET_S if naming_s is None else naming_s),
         cgroup_access=cgroup_access,
         process_access=process_access,
+        survey=(
+            None if groups is None else SurveyThread(proc_root, groups, config.host_root, pids_of=cgroups.processes)
+        ),
     )
-    return Sampler(sources, has_system_cgroups=has_system_cgroups, problems=config.problems)
+    return Sampler(sources, has_system_cgroups=has_endpoint, problems=config.problems)
 
 
 def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
@@ -75,12 +90,54 @@ def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
     return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies)
 
 
-def build_endpoint(address: tuple[str, int], sampler: Sampler) -> Endpoint:
+def build_web(config: Config) -> WebFile | None:
+    """Read the file of TLS, passwords and limits; None if none is named.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    if config.web_config is None:
+        return None
+    from topcon.exporter.web_config import WebFile
+
+    return WebFile(config.web_config)
+
+
+def exposed(config: Config, web: WebFile | None) -> tuple[Problem, ...]:
+    """Return a problem for each address that others can reach without saying who they are."""
+    from topcon.exporter.listen import is_exposed
+    from topcon.model.sample import Problem
+
+    if web is not None and web.rules().has_authentication:
+        return ()
+    return tuple(
+        Problem(
+            "endpoint",
+            f"listens at {where} without authentication: who reaches it reads names and labels",
+            "--web-config FILE",
+        )
+        for where in config.listen
+        if is_exposed(where)
+    )
+
+
+def build_endpoint(config: Config, sampler: Sampler, web: WebFile | None) -> Endpoint:
     """Serve the newest snapshot of a sampler.
 
     Raises:
-        HostUnreadable: the address cannot be used.
+        HostUnreadable: an address cannot be used.
     """
+    from topcon.exporter.exposition import Exposition
+    from topcon.exporter.options import ExportOptions
     from topcon.exporter.server import Endpoint
 
-    return Endpoint(*address, sampler)
+    options = ExportOptions(
+        labels=config.labels,
+        extra_labels=config.label,
+        groups=frozenset(config.enable_metrics),
+        containers_only=config.containers_only,
+        openmetrics=config.openmetrics,
+    )
+    return Endpoint(
+        config.listen, Exposition(sampler, options), web, config.max_scrapes, has_openmetrics=config.openmetrics
+    )

@@ -6,9 +6,12 @@ import pytest
 from fakes import FakeRuntimes, FakeWatch
 
 from topcon.model.sample import ContainerInfo, Problem, RuntimeSample, Source, State
+from topcon.sampler import _Readings
 
 if TYPE_CHECKING:
     from fakes import FakeHost
+
+    from topcon.model.sample import Sample
 
 WEB = "a" * 64
 DB = "b" * 64
@@ -146,3 +149,92 @@ def test_what_ctr_made_is_shown_once_from_the_first_tick_on(host: FakeHost) -> N
 
     assert shown == ["containerd:default/redis"]
     assert [key.partition(":")[0] for key in unconfirmed] == ["none"]
+
+
+KERNEL = ("host", "cgroup", "isolated", "processes", "network")
+
+
+def test_how_reading_the_kernel_went_is_told(host: FakeHost) -> None:
+    sampler = host.sampler()
+    first, second = sampler.tick().sample, sampler.tick().sample
+
+    assert [source.name for source in first.sources] == [*KERNEL]
+    assert {(source.errors, source.succeeded_ns) for source in first.sources} == {(0, first.wall_ns)}
+    assert {source.succeeded_ns for source in second.sources} == {second.wall_ns}
+
+
+def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = host.sampler()
+    spent = {"read": 1, "walk": 2, "cgroups": 4, "look": 8, "processes": 16, "interfaces": 32}
+    now_s = 0
+
+    def dear(place: object, name: str, key: str) -> None:
+        really = getattr(place, name)
+
+        def call(*arguments: object) -> object:
+            nonlocal now_s
+            now_s += spent[key]
+            return really(*arguments)
+
+        monkeypatch.setattr(place, name, call)
+
+    sources = sampler._sources
+    dear(sources.host, "read", "read")
+    dear(sources.cgroups, "walk", "walk")
+    dear(sources.cgroups, "read", "cgroups")
+    dear(sources.isolated, "look", "look")
+    dear(sampler, "_processes", "processes")
+    dear(sources.processes, "interfaces", "interfaces")
+    sampler._readings = _Readings(lambda: now_s * 10**9)
+
+    told = [{each.name: each.duration_s for each in sampler.tick().sample.sources} for _ in range(2)]
+
+    assert told == [{"host": 1, "cgroup": 6, "isolated": 8, "processes": 16, "network": 32}] * 2
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "said_as"),
+    [
+        (f"sys/fs/cgroup/docker/{WEB}/cpu.max", "cgroup", "cgroup"),
+        ("proc/100/stat", "processes", "processes"),
+        ("proc/100/net/dev", "network", "network"),
+    ],
+)
+def test_what_is_not_understood_is_counted_and_costs_the_tick_nothing_else(
+    host: FakeHost, file: str, source: str, said_as: str
+) -> None:
+    host.container(f"/docker/{WEB}", 100)
+    sampler = host.sampler()
+    before = sampler.tick().sample
+    good = (host.root / file).read_text()
+    for path, text in (
+        (file, "eth0: what\neth0: what\neth0: what\n"),
+        (f"sys/fs/cgroup/docker/{WEB}/pids.current", "2\n"),
+    ):
+        host.write(path, text)
+    broken = sampler.tick().sample
+    host.write(file, good)
+    mended = sampler.tick().sample
+
+    errors = [{each.name: each.errors for each in sample.sources} for sample in (before, broken, mended)]
+    assert [each[source] for each in errors] == [0, 1, 1]
+    assert sum(errors[1].values()) == 1
+    assert [problem.source for problem in broken.problems] == [said_as]
+    assert mended.problems == ()
+    succeeded = {each.name: each.succeeded_ns for each in broken.sources}
+    assert succeeded[source] == before.wall_ns
+    assert set(succeeded.values()) == {before.wall_ns, broken.wall_ns}
+
+
+def test_what_is_refused_is_counted_once(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = host.sampler()
+    sampler.tick()
+    monkeypatch.setattr(sampler._sources.process_access, "refused", "/proc/1/ns/net")
+    first, second = sampler.tick().sample, sampler.tick().sample
+
+    def of_processes(sample: Sample) -> tuple[int, int | None]:
+        return next((each.errors, each.succeeded_ns) for each in sample.sources if each.name == "processes")
+
+    assert of_processes(first)[0] == 1
+    assert of_processes(second) == (1, second.wall_ns)
+    assert [problem.source for problem in second.problems] == ["processes"]

@@ -37,10 +37,25 @@ REFUSED = SourceUnavailable(f"connection refused at {SOCKET}")
 NO_ANSWER = SourceUnavailable(f"no answer at {SOCKET}")
 PATIENCE_S = 10.0
 """How long a thread may take on a busy machine; never waited for when all is well."""
+ANSWERED_NS = 1_790_000_000_000_000_000
+"""The date, all the time."""
 
 
 def info(container: ContainerId, name: str = "web") -> ContainerInfo:
     return ContainerInfo(container, "fake", name, Source.API, State.RUNNING)
+
+
+def up(count: int, duration_s: float = 0.0) -> RuntimeSample:
+    """Return how a runtime is doing that has just answered, and never failed."""
+    return RuntimeSample(
+        "fake",
+        SOCKET,
+        up=True,
+        is_listed=True,
+        container_count=count,
+        duration_s=duration_s,
+        succeeded_ns=ANSWERED_NS,
+    )
 
 
 Answer = tuple[ContainerInfo, ...] | BaseException
@@ -173,7 +188,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def watch(daemon: Daemon, clock: Clock) -> Iterator[RuntimeWatch]:
     """A watch that is followed, and at the end of the test is not any more."""
-    watch = RuntimeWatch(daemon.plugin, SOCKET, clock)
+    watch = RuntimeWatch(daemon.plugin, SOCKET, clock, lambda: ANSWERED_NS)
     yield watch
     end(watch, daemon)
 
@@ -212,7 +227,7 @@ def test_it_settles_with_the_first_answer(watch: RuntimeWatch, daemon: Daemon) -
     answered(daemon, watch, (info(WEB), info(DB)))
 
     assert watch.is_settled
-    assert watch.look() == (RuntimeSample("fake", SOCKET, up=True, is_listed=True, container_count=2), None)
+    assert watch.look() == (up(2), None)
     assert daemon.sockets == [SOCKET]
 
 
@@ -231,7 +246,20 @@ def test_a_runtime_without_containers_is_up(watch: RuntimeWatch, daemon: Daemon)
     watch.start()
     answered(daemon, watch, ())
 
-    assert watch.look() == (RuntimeSample("fake", SOCKET, up=True, is_listed=True), None)
+    assert watch.look() == (up(0), None)
+
+
+def test_calls_that_failed_are_counted_and_the_last_success_stays(watch: RuntimeWatch, daemon: Daemon) -> None:
+    watch.start()
+    answered(daemon, watch, (info(WEB),))
+    for failed in (1, 2):
+        daemon.says(REFUSED)
+        until(lambda failed=failed: watch.look()[0].errors == failed)  # type: ignore[misc]
+
+    sample = watch.look()[0]
+    assert (sample.up, sample.duration_s, sample.succeeded_ns) == (False, 0.0, ANSWERED_NS)
+    answered(daemon, watch, ())
+    assert watch.look()[0].errors == 2
 
 
 @pytest.mark.parametrize(("connection", "can_act"), [(Viewer, False), (Changer, True)])
@@ -267,7 +295,8 @@ def test_it_settles_with_the_first_failure_too(watch: RuntimeWatch, daemon: Daem
 
     sample, problem = watch.look()
 
-    assert sample == RuntimeSample("fake", SOCKET, up=False, is_listed=False)
+    assert sample.errors >= 1
+    assert replace(sample, errors=0) == RuntimeSample("fake", SOCKET, up=False, is_listed=False)
     assert problem == Problem("fake", f"permission denied at {SOCKET}", "sudo usermod -aG docker $USER")
 
 
@@ -320,7 +349,9 @@ def test_it_comes_back_by_itself(watch: RuntimeWatch, daemon: Daemon) -> None:
 
     answered(daemon, watch, (info(WEB), info(DB)))
 
-    assert watch.look() == (RuntimeSample("fake", SOCKET, up=True, is_listed=True, container_count=2), None)
+    sample, problem = watch.look()
+    assert sample.errors >= 1
+    assert (replace(sample, errors=0), problem) == (up(2), None)
 
 
 def test_a_bug_is_raised_where_it_is_looked_at(watch: RuntimeWatch, daemon: Daemon) -> None:
@@ -396,7 +427,7 @@ def test_an_answer_ends_the_silence(watch: RuntimeWatch, daemon: Daemon, clock: 
     assert watch.look()[1] is not None
     answered(daemon, watch, (info(DB),))
 
-    assert watch.look() == (RuntimeSample("fake", SOCKET, up=True, is_listed=True, container_count=1), None)
+    assert watch.look() == (up(1, duration_s=60.0), None)
     clock.now += 3
     assert watch.look()[0].silent_s == 3
 

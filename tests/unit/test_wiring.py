@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from samples import node_of
 from topcon.actions import Actions, Verb, request_for
 from topcon.config import Config, default_audit_log
 from topcon.errors import HostUnreadable, UsageError
+from topcon.exporter.listen import TcpAddress
 from topcon.model.sample import Problem
 from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from fakes import FakeHost
 
 WEB = "a" * 64
+PATIENCE_S = 10.0
+"""How long a thread may take on a busy machine; never waited for when all is well."""
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +70,44 @@ def test_with_roots_of_their_own_the_hosts_name_is_the_kernels(host: FakeHost) -
         assert sampler.tick().sample.host.name == "testhost"
 
 
-@pytest.mark.parametrize(("has_system_cgroups", "expected"), [(False, {"/"}), (True, {"/", "/system.slice"})])
-def test_slices_are_read_only_for_who_wants_them(host: FakeHost, has_system_cgroups: bool, expected: set[str]) -> None:
+@pytest.mark.parametrize(("groups", "expected"), [(None, {"/"}), (frozenset(), {"/", "/system.slice"})])
+def test_slices_are_read_only_for_an_endpoint(
+    host: FakeHost, groups: frozenset[str] | None, expected: set[str]
+) -> None:
     host.cgroup("/system.slice", {"cpu.stat": "usage_usec 1\nuser_usec 1\nsystem_usec 0\n"})
     config = config_of(host)
 
-    with closing(build_sampler(config, build_runtimes(config), has_system_cgroups=has_system_cgroups)) as sampler:
+    with closing(build_sampler(config, build_runtimes(config), groups=groups)) as sampler:
         assert set(sampler.tick().sample.cgroups) == expected
+
+
+@pytest.mark.parametrize("groups", [None, frozenset(), frozenset({"tcp"})])
+def test_what_only_an_endpoint_shows_is_read_for_one_alone(host: FakeHost, groups: frozenset[str] | None) -> None:
+    host.container(f"/docker/{WEB}", 100)
+    host.write("proc/100/net/snmp", "Tcp: InSegs\nTcp: 5\n")
+    host.write("proc/100/net/tcp", "titles\n")
+    config = config_of(host)
+
+    with closing(build_sampler(config, build_runtimes(config), groups=groups)) as sampler:
+        before = {*threading.enumerate()}
+        sampler.tick()
+        thread = next((each for each in threading.enumerate() if each not in before), None)
+        assert (thread is not None) is (groups is not None)
+        until = time.monotonic() + PATIENCE_S
+        while groups is not None and not sampler.tick().sample.survey:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+        sample = sampler.tick().sample
+
+    if thread is None:
+        assert sample.survey is None
+    else:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        assert sample.survey is not None
+        (protocols,) = sample.survey.protocols.values()
+        assert (protocols.tcp_states is not None) is (groups == {"tcp"})
+    assert (sample.host.topology is not None) is (groups is not None)
 
 
 def test_what_is_wrong_in_the_file_is_in_every_sample(host: FakeHost) -> None:
@@ -110,11 +146,11 @@ def test_actions_are_logged_where_the_settings_say(host: FakeHost, tmp_path: Pat
 
 
 def test_an_endpoint_serves_what_the_sampler_has_read(host: FakeHost) -> None:
-    config = config_of(host)
+    config = config_of(host, listen=(TcpAddress("127.0.0.1", 0),))
 
     with (
         closing(build_sampler(config, build_runtimes(config))) as sampler,
-        closing(build_endpoint(("127.0.0.1", 0), sampler)) as endpoint,
+        closing(build_endpoint(config, sampler, None)) as endpoint,
         closing(http.client.HTTPConnection(endpoint.url.split("/")[2], timeout=10)) as client,
     ):
         sampler.tick()

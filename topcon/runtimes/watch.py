@@ -38,16 +38,26 @@ class _State:
     is_listed: bool = False
     failure: SourceUnavailable | ParseError | None = None
     abilities: frozenset[str] = frozenset()
+    duration_s: float | None = None
+    errors: int = 0
+    succeeded_ns: int | None = None
 
 
 class RuntimeWatch:
     """Follows one runtime at one socket."""
 
-    def __init__(self, plugin: Plugin, socket: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare to follow; nothing is connected before ``start``. ``clock`` gives seconds."""
+    def __init__(
+        self,
+        plugin: Plugin,
+        socket: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Prepare to follow; nothing is connected before ``start``. ``clock`` gives seconds, ``wall_ns`` the date."""
         self.plugin = plugin
         self.socket = socket
         self._clock = clock
+        self._wall_ns = wall_ns
         self._state = _State()
         self._unanswered_since: float | None = None
         self._bug: BaseException | None = None
@@ -147,6 +157,9 @@ class RuntimeWatch:
             container_count=len(state.infos),
             runtime=self.plugin.runtime,
             lies_beneath=self.plugin.lies_beneath,
+            duration_s=state.duration_s,
+            errors=state.errors,
+            succeeded_ns=state.succeeded_ns,
         )
         return sample, self._problem(state, silent_s)
 
@@ -180,7 +193,7 @@ class RuntimeWatch:
                 finally:
                     runtime.close()
             except (SourceUnavailable, ParseError) as error:
-                self._state = replace(self._state, failure=error)
+                self._state = replace(self._state, failure=error, errors=self._state.errors + 1)
             attempts = 1 if self._has_answered else attempts + 1
             self._has_answered = False
             self._stopped.wait(RETRY_S[min(attempts, len(RETRY_S)) - 1])
@@ -192,11 +205,18 @@ class RuntimeWatch:
         while not self._stopped.is_set():
             self._asking()
             self._woken.clear()
+            begun = self._clock()
             infos = runtime.containers()
             self._unanswered_since = None
             self._has_answered = True
             self._state = _State(
-                infos=infos, ids=frozenset(info.id for info in infos), is_listed=True, abilities=abilities
+                infos=infos,
+                ids=frozenset(info.id for info in infos),
+                is_listed=True,
+                abilities=abilities,
+                duration_s=self._clock() - begun,
+                errors=self._state.errors,
+                succeeded_ns=self._wall_ns(),
             )
             self._stopped.wait(LEAST_POLL_S)
             self._woken.wait(max(self.plugin.poll_s - LEAST_POLL_S, 0.0))

@@ -1,0 +1,409 @@
+"""The host's file systems, and what containers have written into their own layers of them.
+
+Kernel documents: proc_pid_mountinfo(5), statvfs(3), https://docs.kernel.org/filesystems/overlayfs.html
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from topcon.errors import ParseError
+from topcon.kernel.files import Access
+from topcon.kernel.host import parse_partitions
+from topcon.model.sample import Device, FilesystemStat, LayerStat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from topcon.kernel.survey import Target
+    from topcon.model.sample import CgroupPath
+
+DUTY = 0.02
+"""Share of the time that may go into walking through layers."""
+MOST_CREDIT_S = 0.5
+"""Of walking in one go, however long nobody walked."""
+AGAIN_S = 60.0
+"""A layer is walked through at most so often."""
+MOST_ENTRIES = 1_000_000
+"""A layer of more is not measured."""
+PIECE_ENTRIES = 1000
+"""A walk goes on for so long before the time is looked at."""
+BLOCK_BYTES = 512
+"""What ``st_blocks`` counts, whatever the file system's own blocks are."""
+
+_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+_SOURCE = b" /dev/"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskMount:
+    """A line of mountinfo whose source is a device."""
+
+    device: Device
+    """Of its files; its major number is 0 where the file system makes numbers of its own up, as btrfs does."""
+    point: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A directory that a container writes to, as far as it was walked through."""
+
+    used_bytes: int
+    used_inodes: int
+
+
+def parse_disk_mounts(raw: bytes, path: str) -> list[DiskMount]:
+    r"""Parse the lines of mountinfo whose source is below ``/dev``; octal escapes such as ``\040`` are resolved.
+
+    ::
+
+        27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
+    """
+    mounts = []
+    for line in raw.split(b"\n"):
+        before, _, after = line.partition(b" - ")
+        if _SOURCE not in after:
+            continue
+        try:
+            _, _, device, _, point, *_ = before.split(b" ")
+            _, source, *_ = after.split(b" ")
+            major, minor = map(int, device.split(b":"))
+        except ValueError:
+            raise ParseError(path, line.decode(errors="replace")) from None
+        mounts.append(DiskMount((major, minor), _unescape(point), _unescape(source)))
+    return mounts
+
+
+def parse_upper_directory(raw: bytes, path: str) -> str | None:
+    """Return where the overlay on ``/`` keeps what is written to it; None if there is no such overlay.
+
+    ::
+
+        500 499 0:60 / / rw - overlay overlay rw,lowerdir=/o/1/fs,upperdir=/o/2/fs,workdir=/o/2/work
+    """
+    upper = None
+    for line in raw.split(b"\n"):
+        before, _, after = line.partition(b" - ")
+        if not before:
+            continue
+        try:
+            point, fstype, options = before.split(b" ")[4], *after.split(b" ", 2)[::2]
+        except (IndexError, ValueError):
+            raise ParseError(path, line.decode(errors="replace")) from None
+        if point == b"/":
+            # A later line is mounted over an earlier one.
+            upper = _option(options, b"upperdir=") if fstype == b"overlay" else None
+    return upper
+
+
+def _option(options: bytes, name: bytes) -> str | None:
+    value = next((each.removeprefix(name) for each in options.split(b",") if each.startswith(name)), b"")
+    # One that is not absolute is below a directory that only the runtime knew.
+    return _unescape(value) if value.startswith(b"/") else None
+
+
+def _unescape(name: bytes) -> str:
+    return os.fsdecode(re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), name))
+
+
+class _TooMuch(Exception):
+    """A layer of more than `MOST_ENTRIES`."""
+
+
+class _Total:
+    """What a walk has added up."""
+
+    def __init__(self, top: os.stat_result) -> None:
+        self.device = top.st_dev
+        self.used_bytes = top.st_blocks * BLOCK_BYTES
+        self.used_inodes = 1
+        self._entries = 0
+        self._linked: set[int] = set()
+        """Inodes that have several names."""
+
+    def add(self, directory: int) -> Generator[None, None, list[str]]:
+        """Add what is in a directory, and return the names of the directories in it; yield after each piece."""
+        names = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                self._entries += 1
+                if self._entries > MOST_ENTRIES:
+                    raise _TooMuch
+                if self._entries % PIECE_ENTRIES == 0:
+                    yield
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                is_directory = stat.S_ISDIR(status.st_mode)
+                if self._is_new(status, is_directory=is_directory):
+                    self.used_bytes += status.st_blocks * BLOCK_BYTES
+                    self.used_inodes += 1
+                    if is_directory:
+                        names.append(entry.name)
+        return names
+
+    def _is_new(self, status: os.stat_result, *, is_directory: bool) -> bool:
+        if status.st_dev != self.device or status.st_ino in self._linked:
+            return False
+        if status.st_nlink > 1 and not is_directory:
+            self._linked.add(status.st_ino)
+        return True
+
+
+def walk(top: int) -> Generator[None, None, Layer | None]:
+    """Add up what is in the directory that ``top`` is open on, and close it; it yields after each piece of work.
+
+    Who writes there can change it meanwhile, and may be hostile. So no path is ever put together: from one directory to
+    the next it goes through descriptors, of which it holds three whatever the depth, never through a symbolic link, and
+    back up only if that is where it came from. Files of several names count once, other file systems not at all.
+
+    Returns:
+        None if there is too much, if something may not be read, or if it was moved about.
+    """
+    here = top
+    try:
+        total = _Total(os.fstat(here))
+        above = [(_identity(here), (yield from total.add(here)))]
+        while above:
+            _, names = above[-1]
+            if names:
+                below = _open_below(here, names.pop(), total.device)
+                if below is None:
+                    continue
+                os.close(here)
+                here = below
+                above.append((_identity(here), (yield from total.add(here))))
+                continue
+            above.pop()
+            if above:
+                back = os.open("..", _DIRECTORY, dir_fd=here)
+                os.close(here)
+                here = back
+                if _identity(here) != above[-1][0]:
+                    return None
+        return Layer(total.used_bytes, total.used_inodes)
+    except (OSError, _TooMuch):
+        # Refused, or on a disk that is broken or gone: a sum of a part is worse than none.
+        return None
+    finally:
+        os.close(here)
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
+
+
+def _open_below(directory: int, name: str, device: int) -> int | None:
+    """Open a directory in another one; None if it is no longer there, or something else is there now."""
+    try:
+        fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if _identity(fd)[0] != device:
+        os.close(fd)
+        return None
+    return fd
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A walk under way."""
+
+    path: CgroupPath
+    going: Generator[None, None, Layer | None]
+    device: str
+    room: os.statvfs_result
+
+
+class Disks:
+    """Reads the host's file systems, and walks through containers' layers little by little."""
+
+    def __init__(
+        self,
+        proc_root: str,
+        host_root: str,
+        breathe: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the host whose ``/proc`` and root directory these are.
+
+        ``breathe`` is called now and then, to let other threads have their turn; ``clock`` gives seconds.
+        """
+        self._proc_root = proc_root
+        self._host_root = host_root
+        self._breathe = breathe
+        self._clock = clock
+        self._access = Access()
+        self._raw = (b"", b"")
+        self._mounts: list[DiskMount] = []
+        self._host_upper: str | None = None
+        self._partitions: Mapping[Device, str] = {}
+        self._begun: dict[CgroupPath, float] = {}
+        self._layers: dict[CgroupPath, LayerStat] = {}
+        self._walk: _Walk | None = None
+        self._credit_s = 0.0
+        self._credited_at: float | None = None
+
+    def filesystems(self) -> dict[str, FilesystemStat]:
+        """Read the file systems that are on block devices, each device once: by device, such as ``/dev/sda1``.
+
+        Raises:
+            ParseError: a file is not in its documented form.
+        """
+        self._read_mounts()
+        points: dict[str, DiskMount] = {}
+        for mount in self._mounts:
+            name = self._name(mount)
+            if name is not None and (name not in points or len(mount.point) < len(points[name].point)):
+                points[name] = mount
+        return {name: room for name, mount in points.items() if (room := self._filesystem(mount)) is not None}
+
+    def _read_mounts(self) -> None:
+        paths = f"{self._proc_root}/1/mountinfo", f"{self._proc_root}/partitions"
+        mounts, partitions = (self._access.read(path) or b"" for path in paths)
+        if (mounts, partitions) != self._raw:
+            self._mounts = parse_disk_mounts(mounts, paths[0])
+            self._partitions = parse_partitions(partitions, paths[1])
+            self._host_upper = parse_upper_directory(mounts, paths[0])
+            self._raw = mounts, partitions
+
+    def _name(self, mount: DiskMount) -> str | None:
+        """Return the device that a file system is on; None if that is no block device."""
+        partition = self._partitions.get(mount.device)
+        if mount.source == "/dev/root":
+            # Where the boot loader gave the kernel no other name.
+            return f"/dev/{partition}" if partition else None
+        is_block = partition is not None or mount.source.removeprefix("/dev/") in self._partitions.values()
+        return mount.source if is_block else None
+
+    def _filesystem(self, mount: DiskMount) -> FilesystemStat | None:
+        point = f"{self._host_root}{mount.point}"
+        try:
+            device = os.stat(point).st_dev  # noqa: PTH116  its neighbour has no such form
+            room = os.statvfs(point)
+        except OSError:
+            # Refused, or a device that is gone.
+            return None
+        if mount.device[0] and (os.major(device), os.minor(device)) != mount.device:
+            # Something else is mounted over it.
+            return None
+        return FilesystemStat(
+            size_bytes=room.f_blocks * room.f_frsize,
+            used_bytes=(room.f_blocks - room.f_bfree) * room.f_frsize,
+            inodes=room.f_files,
+            inodes_free=room.f_ffree,
+        )
+
+    def layers(self, targets: Sequence[Target]) -> tuple[dict[CgroupPath, LayerStat], list[ParseError]]:
+        """Walk on through the layers of the containers; return what is known of them, and what was not understood.
+
+        Those of containers within containers are left out: only there is known what their paths mean. So are those of
+        containers that are gone.
+        """
+        pids = {
+            target.path: target.pid
+            for target in targets
+            if target.is_container and not target.is_nested and target.pid is not None
+        }
+        self._begun = {path: begun for path, begun in self._begun.items() if path in pids}
+        self._layers = {path: layer for path, layer in self._layers.items() if path in pids}
+        if self._walk and self._walk.path not in pids:
+            self.close()
+        malformed = self._go_on(pids)
+        return self._layers.copy(), malformed
+
+    def close(self) -> None:
+        """Leave the layer that is being walked through."""
+        if self._walk:
+            self._walk.going.close()
+            self._walk = None
+
+    def _go_on(self, pids: Mapping[CgroupPath, int]) -> list[ParseError]:
+        """Walk for as long as the duty allows, but at least one step, so that it comes to an end some day."""
+        malformed = []
+        now = self._clock()
+        since = 0.0 if self._credited_at is None else now - self._credited_at
+        self._credited_at = now
+        self._credit_s = min(self._credit_s + since * DUTY, MOST_CREDIT_S)
+        due = [path for path in pids if path not in self._begun or now - self._begun[path] >= AGAIN_S]
+        # The one that waits longest is the last.
+        due.sort(key=lambda path: -self._begun.get(path, -math.inf))
+        while self._walk or due:
+            begun = self._clock()
+            try:
+                self._step(self._walk or self._begin(path := due.pop(), pids[path], now))
+            except ParseError as error:
+                malformed.append(error)
+            self._credit_s -= self._clock() - begun
+            if self._credit_s <= 0:
+                break
+            self._breathe()
+        return malformed
+
+    def _begin(self, path: CgroupPath, pid: int, now: float) -> _Walk | None:
+        self._begun[path] = now
+        mountinfo = f"{self._proc_root}/{pid}/mountinfo"
+        upper = parse_upper_directory(self._access.read(mountinfo) or b"", mountinfo)
+        if upper == self._host_upper:
+            # Its root is the host's, which is an overlay on systems that live on a medium.
+            upper = None
+        try:
+            fd = os.open(f"{self._host_root}{upper}", _DIRECTORY | os.O_NOFOLLOW) if upper else None
+        except OSError:
+            # Not for us, or not what it was any more.
+            fd = None
+        device = None if fd is None or upper is None else self._device_of(fd, upper)
+        if fd is None or device is None:
+            self._layers.pop(path, None)
+            if fd is not None:
+                os.close(fd)
+            return None
+        return _Walk(path, walk(fd), device, os.fstatvfs(fd))
+
+    def _device_of(self, fd: int, path: str) -> str | None:
+        """Return the device that an open directory is on; where its number says nothing, its path does."""
+        number = os.fstat(fd).st_dev
+        device = os.major(number), os.minor(number)
+        named = [name for mount in self._mounts if mount.device == device and (name := self._name(mount))]
+        if named:
+            return named[0]
+        if device in self._partitions:
+            return f"/dev/{self._partitions[device]}"
+        if device[0]:
+            return None
+        around = [mount for mount in self._mounts if not mount.device[0] and _is_below(path, mount.point)]
+        return self._name(max(around, key=lambda mount: len(mount.point))) if around else None
+
+    def _step(self, going: _Walk | None) -> None:
+        self._walk = going
+        if going is None:
+            return
+        try:
+            next(going.going)
+        except StopIteration as end:
+            self._walk = None
+            layer: Layer | None = end.value
+            if layer is None:
+                self._layers.pop(going.path, None)
+            else:
+                self._layers[going.path] = LayerStat(
+                    device=going.device,
+                    used_bytes=layer.used_bytes,
+                    used_inodes=layer.used_inodes,
+                    limit_bytes=going.room.f_blocks * going.room.f_frsize,
+                    inodes=going.room.f_files,
+                    inodes_free=going.room.f_ffree,
+                )
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path.startswith(directory.rstrip("/") + "/")
