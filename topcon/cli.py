@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from topcon import __version__
 from topcon.errors import HostUnreadable, TopconError, UsageError
-from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler
+from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler, build_web, exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    from topcon.config import HOST_SETTINGS, LISTEN_SETTING, UI_SETTINGS, VIEW_SETTINGS
+    from topcon.config import ENDPOINT_SETTINGS, HOST_SETTINGS, UI_SETTINGS, VIEW_SETTINGS
 
     parser = _Parser(
         prog="topcon",
@@ -93,11 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"topcon {__version__}")
     parser.set_defaults(run=_run_ui)
-    _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, LISTEN_SETTING)
+    _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *ENDPOINT_SETTINGS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     serve = commands.add_parser("serve", help="serve Prometheus, without a screen")
-    _add(serve, *HOST_SETTINGS, LISTEN_SETTING)
+    _add(serve, *HOST_SETTINGS, *ENDPOINT_SETTINGS)
     serve.set_defaults(run=_run_serve)
 
     ps = commands.add_parser("ps", help="print the tree as text, JSON or CSV")
@@ -143,16 +144,17 @@ def _add(parser: argparse.ArgumentParser, *settings: Setting) -> None:
         if setting.metavar is None:
             options |= {"action": "store_true"}
         else:
-            options |= {"metavar": setting.metavar, "type": _typed(setting)}
+            parse = setting.items if setting.is_list else setting.parse
+            options |= {"metavar": setting.metavar, "type": _typed(parse)}
             if setting.is_list:
-                options |= {"action": "append"}
+                options |= {"action": "extend"}
         parser.add_argument(f"--{setting.name}", **options)
 
 
-def _typed(setting: Setting) -> Callable[[str], Any]:
+def _typed(take: Callable[[str], Any]) -> Callable[[str], Any]:
     def parse(text: str) -> object:
         try:
-            return setting.parse(text)
+            return take(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -184,9 +186,8 @@ def _config(options: dict[str, Any]) -> Config:
     from topcon.config import load_config
 
     file = options.pop("config", None)
-    if "runtime" in options:
-        options["runtime"] = tuple(options["runtime"])
-    return load_config(options, file)
+    lists = {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
+    return load_config(options | lists, file)
 
 
 def _run_ui(options: dict[str, Any]) -> int:
@@ -197,12 +198,14 @@ def _run_ui(options: dict[str, Any]) -> int:
         raise UsageError(message)
     from topcon.sampler import SamplerThread
 
+    web = build_web(config) if config.listen else None
+    config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
-    sampler = build_sampler(config, runtimes, has_system_cgroups=config.listen is not None)
+    sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics) if config.listen else None)
     # The kernel is read while Textual, the greater part of the start, is imported.
     first = threading.Thread(target=_quietly, args=(sampler.tick,), daemon=True)
     first.start()
-    endpoint = build_endpoint(config.listen, sampler) if config.listen else None
+    endpoint = build_endpoint(config, sampler, web) if config.listen else None
     actions = build_actions(config, runtimes)
     from topcon.columns import DEFAULT_SORT
     from topcon.ui.app import TopconApp
@@ -248,12 +251,15 @@ def _quietly(tick: Callable[[], object]) -> None:
 
 
 def _run_serve(options: dict[str, Any]) -> int:
-    from topcon.config import DEFAULT_PORT
+    from topcon.exporter.listen import LOOPBACK, notify
     from topcon.sampler import SamplerThread
 
     config = _config(options)
+    config = replace(config, listen=config.listen or (LOOPBACK,))
+    web = build_web(config)
+    config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
-    sampler = build_sampler(config, runtimes, has_system_cgroups=True)
+    sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics))
     ended = threading.Event()
     failures: list[BaseException] = []
     told: set[tuple[str, str]] = set()
@@ -262,9 +268,10 @@ def _run_serve(options: dict[str, Any]) -> int:
         """Log each problem when it begins, in the words it begins with, and when it is over."""
         from topcon.report import problem_text
 
-        now = {problem.source for problem in snapshot.sample.problems}
+        problems = (*snapshot.sample.problems, *endpoint.problems)
+        now = {problem.source for problem in problems}
         old = {source for source, _ in told}
-        for problem in snapshot.sample.problems:
+        for problem in problems:
             if problem.source not in old:
                 text = problem_text(problem)
                 told.add((problem.source, text))
@@ -279,13 +286,21 @@ def _run_serve(options: dict[str, Any]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda number, _: fail(_Ended(number)))
-    sampler.tick()
-    endpoint = build_endpoint(config.listen or ("127.0.0.1", DEFAULT_PORT), sampler)
+    # Who asks before the first reading waits for it.
+    endpoint = build_endpoint(config, sampler, web)
+    try:
+        sampler.tick()
+    except TopconError:
+        endpoint.close()
+        raise
     thread = SamplerThread(sampler, config.interval, tell, fail)
     thread.start()
     runtimes.start()
-    sys.stderr.write(f"topcon: {__version__} serves {endpoint.url}\n")
+    for url in endpoint.urls:
+        sys.stderr.write(f"topcon: {__version__} serves {url}\n")
+    notify("READY=1")
     ended.wait()
+    notify("STOPPING=1")
     thread.stop()
     endpoint.close()
     sampler.close()
@@ -323,8 +338,6 @@ def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapsho
 
 
 def _run_ps(options: dict[str, Any]) -> int:
-    from dataclasses import replace
-
     from topcon.columns import DEFAULT_SORT
     from topcon.filter import parse_filter
     from topcon.report import to_csv, to_json, to_text

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import UsageError
+from topcon.exporter.listen import LOOPBACK, parse_listen
+from topcon.exporter.options import OPT_IN_GROUPS, LabelMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from topcon.exporter.listen import Address
     from topcon.model.sample import Problem
 
 INTERVAL_S = (0.1, 3600.0)
 DEFAULT_THEME = "topcon-dark"
-DEFAULT_PORT = 9338
-"""The number that Prometheus' registry gives to an alternative of cAdvisor."""
+DEFAULT_PORT = LOOPBACK.port
+MOST_SCRAPES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,23 @@ class Setting:
     metavar: str | None = None
     """None for a switch."""
     is_list: bool = False
+    is_split: bool = False
+    """Whether a text of a list holds several items, between commas."""
+    takes_one: bool = False
+    """Whether the file may have a value in the place of a list of one."""
 
     @property
     def key(self) -> str:
         """Its name in the file and in `Config`."""
         return self.name.replace("-", "_")
+
+    def items(self, text: str) -> tuple[Any, ...]:
+        """Parse a text of a list.
+
+        Raises:
+            ValueError: what was expected.
+        """
+        return tuple(map(self.parse, text.split(",") if self.is_split else [text]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,14 @@ class Config:
     theme: str = DEFAULT_THEME
     filter: str = ""
     sort: str | None = None
-    listen: tuple[str, int] | None = None
+    listen: tuple[Address, ...] = ()
+    web_config: Path | None = None
+    labels: LabelMode = LabelMode.AUTO
+    label: tuple[str, ...] = ()
+    enable_metrics: tuple[str, ...] = ()
+    containers_only: bool = False
+    openmetrics: bool = False
+    max_scrapes: int = 8
     problems: tuple[Problem, ...] = field(default=())
     """What in the file could not be used; the rest applies."""
 
@@ -116,26 +138,34 @@ def _file(text: str) -> Path:
     return path
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """Parse ``ADDRESS:PORT``, ``:PORT``, ``PORT`` or ``[IPv6]:PORT``; without an address, the loopback.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    address, colon, port = text.rpartition(":")
-    if not colon and not _is_number(text):
-        address, port = text, str(DEFAULT_PORT)
-    if text.count(":") > 1 and not (address.startswith("[") and address.endswith("]")):
-        message = f"{text!r}: an IPv6 address belongs in brackets, such as [::1]:{DEFAULT_PORT}"
+def _label_mode(text: str) -> LabelMode:
+    if text not in set(LabelMode):
+        message = f"{text!r}: expected one of {', '.join(LabelMode)}"
         raise ValueError(message)
-    if not _is_number(port) or not 0 <= int(port) <= 65535:  # noqa: PLR2004  ports
-        message = f"{text!r}: expected ADDRESS:PORT, with a port from 0 to 65535"
+    return LabelMode(text)
+
+
+def _group(text: str) -> str:
+    if text.strip() not in OPT_IN_GROUPS:
+        message = f"{text!r}: expected one of {', '.join(sorted(OPT_IN_GROUPS))}"
         raise ValueError(message)
-    return address.strip("[]") or "127.0.0.1", int(port)
+    return text.strip()
+
+
+def _label(text: str) -> str:
+    if not text:
+        message = f"{text!r}: expected the name of a label"
+        raise ValueError(message)
+    return text
+
+
+def _scrapes(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_SCRAPES))) or not (
+        1 <= int(text) <= MOST_SCRAPES
+    ):
+        message = f"{text!r}: expected a number from 1 to {MOST_SCRAPES}"
+        raise ValueError(message)
+    return int(text)
 
 
 HOST_SETTINGS = (
@@ -155,10 +185,32 @@ VIEW_SETTINGS = (
     Setting("sort", "column to sort by, such as cpu, mem, name (default: what is worst)", _column, "COLUMN"),
 )
 UI_SETTINGS = (Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),)
-LISTEN_SETTING = Setting(
-    "listen", f"serve Prometheus at ADDRESS:PORT (topcon serve: 127.0.0.1:{DEFAULT_PORT})", parse_listen, "ADDR:PORT"
+ENDPOINT_SETTINGS = (
+    Setting(
+        "listen",
+        f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: {LOOPBACK})",
+        parse_listen,
+        "ADDR:PORT",
+        is_list=True,
+        takes_one=True,
+    ),
+    Setting("web-config", "TLS, passwords and limits of the endpoint, as Prometheus has them", _file, "FILE"),
+    Setting("labels", f"labels of container_*: {', '.join(LabelMode)} (default auto)", _label_mode, "MODE"),
+    Setting("label", "serve this label of containers too; repeatable", _label, "KEY", is_list=True),
+    Setting(
+        "enable-metrics",
+        f"serve these too; repeatable: {', '.join(sorted(OPT_IN_GROUPS))}",
+        _group,
+        "GROUP",
+        is_list=True,
+        is_split=True,
+        takes_one=True,
+    ),
+    Setting("containers-only", "serve no slices and services", _switch),
+    Setting("openmetrics", "serve OpenMetrics to who prefers it", _switch),
+    Setting("max-scrapes", "how many are served at once (default 8)", _scrapes, "N"),
 )
-SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, LISTEN_SETTING)
+SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *ENDPOINT_SETTINGS)
 
 
 def default_file() -> Path:
@@ -208,11 +260,13 @@ def _problem(path: Path, message: str) -> Problem:
 
 
 def _from_toml(setting: Setting, value: object) -> object:
+    if setting.is_list and setting.takes_one and isinstance(value, str | int) and not isinstance(value, bool):
+        return setting.items(str(value))
     if setting.is_list:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             message = f"{value!r}: expected a list of texts"
             raise ValueError(message)
-        return tuple(setting.parse(item) for item in value)
+        return tuple(parsed for item in value for parsed in setting.items(item))
     if isinstance(value, bool):
         return setting.parse(str(value).lower())
     if isinstance(value, str | int | float):

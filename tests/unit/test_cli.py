@@ -7,13 +7,14 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import urllib.request
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 import psutil
 import pytest
@@ -127,6 +128,10 @@ def test_help_names_all_commands(run: Callable[..., Answer]) -> None:
         (["ps", "--theme", "dark"], "unrecognized arguments"),
         (["serve", "--listen", "host:http"], "expected ADDRESS:PORT"),
         (["--listen", "1:2:3"], "belongs in brackets"),
+        (["serve", "--enable-metrics", "tcp,cpu"], "'cpu': expected one of advtcp, cpu_topology"),
+        (["serve", "--labels", "none"], "expected one of docker, kubelet, auto"),
+        (["serve", "--max-scrapes", "0"], "expected a number from 1 to 1024"),
+        (["ps", "--listen", "9338"], "unrecognized arguments"),
         (["doctor", "--proc-root", "/no/such/folder"], "there is no such directory"),
         (["stop"], "the following arguments are required: TARGET"),
         (["stop", "web", "--grace", "-1"], "expected seconds, from 0 to 86400"),
@@ -431,10 +436,18 @@ def desk(host: FakeHost, run: Callable[..., Answer], monkeypatch: pytest.MonkeyP
     desk = Desk(host, run, docker, NotingActions())
     desk.knows(info_of("web"), info_of("db"))
 
-    def build_sampler(config: Config, runtimes: Runtimes, *, naming_s: float | None = None, **options: Any) -> Sampler:
+    def build_sampler(
+        config: Config,
+        runtimes: Runtimes,
+        *,
+        naming_s: float | None = None,
+        groups: frozenset[str] | None = None,
+        **options: Any,
+    ) -> Sampler:
         assert naming_s is None or naming_s > 0
         del runtimes
-        return host.sampler(Runtimes([docker]), problems=config.problems, **options)
+        wanted = {"has_system_cgroups": True} if groups is not None else {}
+        return host.sampler(Runtimes([docker]), problems=config.problems, **wanted, **options)
 
     def build_actions(config: Config, runtimes: Runtimes) -> NotingActions | None:
         assert runtimes
@@ -806,6 +819,78 @@ def test_serve_logs_all_that_is_wrong_in_the_file(
 
     said.wait_for("inter_val: there is no such setting")
     said.wait_for("lissen: there is no such setting")
+
+
+def test_serve_listens_at_all_addresses_and_tells_the_service_manager(
+    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        addresses = ("--listen", "127.0.0.1:0", "--listen", f"unix:{tmp_path}/topcon.sock")
+        serving = serve("--host-root", str(host.root), *addresses, "--enable-metrics", "tcp,udp")
+        text = said.wait_for(f"serves unix:{tmp_path}/topcon.sock\n")
+
+        assert text.count(" serves ") == 2
+        assert manager.recv(100) == b"READY=1"
+        assert serving.end(signal.SIGTERM) == 0
+        assert manager.recv(100) == b"STOPPING=1"
+    assert not (tmp_path / "topcon.sock").exists()
+
+
+def test_serve_says_once_that_anybody_can_read_it(
+    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("{}")
+    serve("--host-root", str(host.root), "--listen", "0.0.0.0:0", "--web-config", str(file))
+    said.wait_for(" serves ")
+    text = said.wait_for(
+        "endpoint: listens at 0.0.0.0:0 without authentication: who reaches it reads names and labels; "
+        "to mend it: --web-config FILE\n"
+    )
+
+    assert text.count("without authentication") == 1
+
+
+def test_serve_keeps_the_old_passwords_when_the_new_are_broken_and_says_so(
+    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("basic_auth_users: {alice: $2b$04$Tv0DjmRh8YwkuJmSrZGPTeJ3TIdWgT6jsw4UeB7nHZkgDzVfK1f0i}")
+    serve("--host-root", str(host.root), "--listen", "127.0.0.1:0", "--web-config", str(file))
+    url = url_in(said.wait_for(" serves "))
+
+    file.write_text("basic_auth_users: {}x")
+    with pytest.raises(HTTPError, match="401"):
+        urllib.request.urlopen(url, timeout=PATIENCE_S)
+    said.wait_for("the version before it stays in use\n")
+    file.write_text("{}")
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as page:
+        assert page.status == 200
+
+    assert said.wait_for("topcon: web-config: works again\n").count("stays in use") == 1
+
+
+def test_serve_of_a_host_that_cannot_be_read_leaves_no_socket(
+    host: FakeHost, run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    host.write("proc/uptime", "nonsense\n")
+    answer = run("serve", "--host-root", str(host.root), "--listen", f"unix:{tmp_path}/topcon.sock")
+
+    assert (answer.status, "cannot understand" in answer.line) == (1, True)
+    assert not (tmp_path / "topcon.sock").exists()
+
+
+def test_serve_with_a_file_that_is_wrong_exits_64(host: FakeHost, run: Callable[..., Answer], tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("tls: {}")
+    answer = run("serve", "--host-root", str(host.root), "--web-config", str(file))
+
+    assert answer.status == 64
+    assert answer.line == f"topcon: {file}:1: tls: there is no such key in the file"
 
 
 def test_serve_ends_with_a_bug_of_its_own(desk: Desk, serve: Callable[..., Serving], said: Said) -> None:

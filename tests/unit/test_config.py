@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from topcon.config import (
-    DEFAULT_PORT,
     INTERVAL_S,
     SETTINGS,
     Config,
     default_audit_log,
     default_file,
     load_config,
-    parse_listen,
 )
 from topcon.errors import UsageError
+from topcon.exporter.listen import TcpAddress, UnixAddress
+from topcon.exporter.options import OPT_IN_GROUPS, LabelMode
 
 USABLE = """
 interval = 2.5
@@ -35,7 +35,14 @@ audit_log = "{folder}/audit.jsonl"
 theme = "topcon-light"
 filter = "shop web"
 sort = "mem"
-listen = "0.0.0.0:9000"
+listen = ["0.0.0.0:9000", "unix:/run/topcon.sock"]
+web_config = "{folder}/web.yml"
+labels = "kubelet"
+label = ["team", "app.kubernetes.io/name"]
+enable_metrics = ["tcp, udp", "sched"]
+containers_only = true
+openmetrics = true
+max_scrapes = 3
 """
 
 
@@ -62,7 +69,7 @@ def test_without_a_file_or_options_the_defaults_hold() -> None:
     config = load_config({}, None)
 
     assert config == Config()
-    assert (config.interval, config.read_only, config.theme, config.listen) == (1.0, False, "topcon-dark", None)
+    assert (config.interval, config.read_only, config.theme, config.listen) == (1.0, False, "topcon-dark", ())
     assert config.roots == ("/proc", "/sys", "/sys/fs/cgroup")
 
 
@@ -81,7 +88,14 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         theme="topcon-light",
         filter="shop web",
         sort="mem",
-        listen=("0.0.0.0", 9000),
+        listen=(TcpAddress("0.0.0.0", 9000), UnixAddress("/run/topcon.sock")),
+        web_config=tmp_path / "web.yml",
+        labels=LabelMode.KUBELET,
+        label=("team", "app.kubernetes.io/name"),
+        enable_metrics=("tcp", "udp", "sched"),
+        containers_only=True,
+        openmetrics=True,
+        max_scrapes=3,
     )
     assert {line.split(" = ")[0] for line in USABLE.split("\n") if line} == {setting.key for setting in SETTINGS}
 
@@ -153,6 +167,17 @@ def test_the_hosts_root_sets_all_three_and_each_can_be_set_alone(
         ("sort = 'size'", "sort", "expected one of"),
         ("listen = 'host:http'", "listen", "expected ADDRESS:PORT"),
         ("listen = 99999", "listen", "a port from 0 to 65535"),
+        ("listen = true", "listen", "expected a list of texts"),
+        ("listen = [9338]", "listen", "expected a list of texts"),
+        ("listen = ['9338', 'a:b:c']", "listen", "belongs in brackets"),
+        ("labels = 'docker,kubelet'", "labels", "expected one of docker, kubelet, auto"),
+        ("label = 'team'", "label", "expected a list of texts"),
+        ("label = ['']", "label", "expected the name of a label"),
+        ("enable_metrics = 'cpu'", "enable_metrics", "expected one of advtcp, cpu_topology, hugetlb"),
+        ("enable_metrics = ['tcp,']", "enable_metrics", "expected one of advtcp"),
+        ("max_scrapes = 0", "max_scrapes", "expected a number from 1 to 1024"),
+        ("max_scrapes = 1025", "max_scrapes", "expected a number from 1 to 1024"),
+        ("max_scrapes = 1.5", "max_scrapes", "expected a number from 1 to 1024"),
         ("proc_root = '/no/such/folder'", "proc_root", "there is no such directory"),
         ("audit_log = '/'", "audit_log", "it is a directory"),
         ("theme = {name = 'x'}", "theme", "expected one value"),
@@ -264,56 +289,21 @@ def test_a_user_without_a_home_has_no_file_and_that_is_no_error(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("line", "expected"),
     [
-        ("127.0.0.1:9338", ("127.0.0.1", 9338)),
-        (":9000", ("127.0.0.1", 9000)),
-        ("9000", ("127.0.0.1", 9000)),
-        ("0", ("127.0.0.1", 0)),
-        ("0.0.0.0:0", ("0.0.0.0", 0)),
-        ("localhost", ("localhost", DEFAULT_PORT)),
-        ("host.example:65535", ("host.example", 65535)),
-        ("[::1]:9338", ("::1", 9338)),
-        ("[::]:80", ("::", 80)),
+        ("listen = 9000", (TcpAddress("127.0.0.1", 9000),)),
+        ("listen = '[::1]:1'", (TcpAddress("::1", 1),)),
+        ("listen = []", ()),
     ],
 )
-def test_an_address_to_listen_at(text: str, expected: tuple[str, int]) -> None:
-    assert parse_listen(text) == expected
+def test_one_address_need_not_be_a_list(tmp_path: Path, line: str, expected: tuple[TcpAddress, ...]) -> None:
+    assert loaded(tmp_path, line) == Config(listen=expected)
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("host:", "expected ADDRESS:PORT"),
-        ("host:http", "expected ADDRESS:PORT"),
-        (":", "expected ADDRESS:PORT"),
-        ("host:-1", "expected ADDRESS:PORT"),
-        ("host:65536", "a port from 0 to 65535"),
-        ("65536", "a port from 0 to 65535"),
-        ("host:\u00b2", "expected ADDRESS:PORT"),
-        ("::1:9338", "an IPv6 address belongs in brackets, such as [::1]:9338"),
-        ("fe80::2:9338", "an IPv6 address belongs in brackets, such as [::1]:9338"),
-    ],
-)
-def test_an_address_that_cannot_be_listened_at_says_what_was_expected(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=r"^'.*': ") as caught:
-        parse_listen(text)
+def test_every_group_can_be_asked_for_in_one_word(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f"enable_metrics = '{','.join(OPT_IN_GROUPS)}'")
 
-    assert words in str(caught.value)
-
-
-@given(st.text())
-@example("\u00b2")
-@example("[]:1")
-def test_any_address_gives_a_port_or_says_what_was_expected(text: str) -> None:
-    said = ""
-    address, port = "", 0
-    try:
-        address, port = parse_listen(text)
-    except ValueError as error:
-        said = str(error)
-    assert address or "expected ADDRESS:PORT" in said or "belongs in brackets" in said
-    assert 0 <= port <= 65535
+    assert frozenset(config.enable_metrics) == OPT_IN_GROUPS
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1", 1.0), ("0.1", 0.1), ("2.5s", 2.5), ("3600", 3600.0)])

@@ -86,16 +86,14 @@ def parse_head(data: bytes) -> Head:
     first, *lines = data.split(b"\n")
     method, target, is_http_1_0 = check_request_line(first)
     headers: dict[str, str] = {}
-    count = 0
-    for line in lines:
+    for count, line in enumerate(lines):
         text = line.decode("latin-1").removesuffix("\r")
         if not text:
             break
         parts = _HEADER.fullmatch(text)
-        count += 1
         if parts is None:
             raise Refused(HTTPStatus.BAD_REQUEST)
-        if count > MOST_HEADERS:
+        if count >= MOST_HEADERS:
             raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         name, value = parts[1].lower(), parts[2]
         if name in headers and name in {"host", "content-length"}:
@@ -124,7 +122,7 @@ def query_values(query: str) -> dict[str, frozenset[str]]:
 
 
 def _items(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield what an ``Accept`` header lists: name, parameters, quality from 0 to 1; without those that are malformed."""
+    """Yield what an ``Accept`` header lists: name, parameters, quality from 0 to 1; what is malformed is left out."""
     for item in header.lower().split(","):
         name, *rest = (each.strip() for each in item.split(";"))
         parameters = {key.strip(): value.strip().strip('"') for key, _, value in (each.partition("=") for each in rest)}
