@@ -85,7 +85,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    from topcon.config import ENDPOINT_SETTINGS, HOST_SETTINGS, UI_SETTINGS, VIEW_SETTINGS
+    from topcon.config import ENDPOINT_SETTINGS, HOST_SETTINGS, LISTEN_SETTING, UI_SETTINGS, VIEW_SETTINGS
+    from topcon.setup import DASHBOARD_NAMES
 
     parser = _Parser(
         prog="topcon",
@@ -129,6 +130,24 @@ def _parser() -> argparse.ArgumentParser:
             action.add_argument("--signal", type=_signal, default="SIGKILL", help="which (default SIGKILL)")
         _add(action, *HOST_SETTINGS)
         action.set_defaults(run=_run_action, verb=verb)
+
+    setup = commands.add_parser("setup", help="print a file that is ready to use: a service, alerts, dashboards, ...")
+    files = setup.add_subparsers(title="files", metavar="WHAT", required=True, parser_class=_Parser)
+    for what, text in (
+        ("systemd", "a unit of systemd for topcon serve, with no more rights than it needs"),
+        ("prometheus", "a configuration of Prometheus that scrapes topcon"),
+        ("alerts", "alert rules for Prometheus"),
+        ("grafana", "a dashboard for Grafana"),
+        ("config", "topcon's configuration file, commented"),
+    ):
+        file = files.add_parser(what, help=text)
+        if what == "grafana":
+            file.add_argument(
+                "dashboard", nargs="?", choices=DASHBOARD_NAMES, default="host", help="which (default host)"
+            )
+        if what == "prometheus":
+            _add(file, LISTEN_SETTING)
+        file.set_defaults(run=_run_setup, what=what)
     return parser
 
 
@@ -367,6 +386,54 @@ def _run_doctor(options: dict[str, Any]) -> int:
     )
     sys.stdout.write(doctor.to_json(checks) + "\n" if is_json else doctor.to_text(checks))
     return 0
+
+
+def _run_setup(options: dict[str, Any]) -> int:
+    what: str = options.pop("what")
+    sys.stdout.write(_SETUP[what](options))
+    return 0
+
+
+def _systemd(options: dict[str, Any]) -> str:
+    from topcon.setup import systemd
+
+    del options
+    return systemd.unit(systemd.own_command(sys.argv[0]))
+
+
+def _prometheus(options: dict[str, Any]) -> str:
+    from topcon.setup import prometheus
+
+    return prometheus.scrape_config(_config(options).listen)
+
+
+def _alerts(options: dict[str, Any]) -> str:
+    from topcon.setup import alerts
+
+    del options
+    return alerts.rules()
+
+
+def _grafana(options: dict[str, Any]) -> str:
+    from topcon.setup import grafana
+
+    return grafana.dashboard_text(options["dashboard"])
+
+
+def _commented_config(options: dict[str, Any]) -> str:
+    from topcon.setup import config
+
+    del options
+    return config.commented()
+
+
+_SETUP: dict[str, Callable[[dict[str, Any]], str]] = {
+    "systemd": _systemd,
+    "prometheus": _prometheus,
+    "alerts": _alerts,
+    "grafana": _grafana,
+    "config": _commented_config,
+}
 
 
 def _run_action(options: dict[str, Any]) -> int:

@@ -185,15 +185,16 @@ VIEW_SETTINGS = (
     Setting("sort", "column to sort by, such as cpu, mem, name (default: what is worst)", _column, "COLUMN"),
 )
 UI_SETTINGS = (Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),)
+LISTEN_SETTING = Setting(
+    "listen",
+    f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: {LOOPBACK})",
+    parse_listen,
+    "ADDR:PORT",
+    is_list=True,
+    takes_one=True,
+)
 ENDPOINT_SETTINGS = (
-    Setting(
-        "listen",
-        f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: {LOOPBACK})",
-        parse_listen,
-        "ADDR:PORT",
-        is_list=True,
-        takes_one=True,
-    ),
+    LISTEN_SETTING,
     Setting("web-config", "TLS, passwords and limits of the endpoint, as Prometheus has them", _file, "FILE"),
     Setting("labels", f"labels of container_*: {', '.join(LabelMode)} (default auto)", _label_mode, "MODE"),
     Setting("label", "serve this label of containers too; repeatable", _label, "KEY", is_list=True),

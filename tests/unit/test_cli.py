@@ -25,6 +25,8 @@ from topcon import __version__, cli
 from topcon.actions import Actions, Outcome, Verb, Way
 from topcon.errors import HostUnreadable, ParseError
 from topcon.model.sample import Problem, RuntimeSample, State
+from topcon.setup import DASHBOARD_NAMES
+from topcon.setup.dashboards import DASHBOARDS
 from topcon.ui import app as topcon_app
 
 if TYPE_CHECKING:
@@ -932,3 +934,43 @@ def test_serve_at_a_port_in_use_exits_69(
 
     assert run("serve", *roots, "--listen", f"127.0.0.1:{port}").status == 69
     assert f"topcon: cannot listen at 127.0.0.1:{port}: address already in use" in said.getvalue()
+
+
+# Files that are ready to use.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["systemd"], "ProtectSystem=strict"),
+        (["prometheus"], "127.0.0.1:9338"),
+        (["prometheus", "--listen", "10.0.0.7:9100"], "10.0.0.7:9100"),
+        (["alerts"], "- alert: ContainerCpuThrottled"),
+        (["grafana"], '"uid": "topcon-host"'),
+        (["grafana", "findings"], '"uid": "topcon-findings"'),
+        (["config"], "#interval = 1.0"),
+    ],
+)
+def test_setup_prints_a_file_and_nothing_else(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["setup", *arguments]) == 0
+
+    shown = capsys.readouterr()
+    assert text in shown.out
+    assert shown.out.endswith("\n")
+    assert not shown.out.endswith("\n\n")
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["grafana", "nothing"], ["all"]])
+def test_setup_says_in_one_line_what_it_can_print(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["setup", *arguments])
+
+    assert ended.value.code == cli.EXIT_USAGE
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_every_dashboard_can_be_asked_for() -> None:
+    assert set(DASHBOARD_NAMES) == set(DASHBOARDS)
