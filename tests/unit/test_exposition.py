@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import START_WALL_NS
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pages import POD_NETNS, full_sample, full_snapshot, series_of, types_of
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 from samples import (
     COMPOSE,
@@ -32,17 +37,49 @@ from samples import (
     snapshot_after,
     stopped,
     unhurried,
+    unhurried_in_making,
     unsafe,
 )
 
 from topcon import __version__
-from topcon.exporter.exposition import CONTENT_TYPE, family_names, to_page
-from topcon.exporter.page import ALLOWED_LABELS, Vitals
-from topcon.model.sample import CgroupPath, IoStat, MachineIds, MemoryStat, Problem
+from topcon.exporter import own as own_module
+from topcon.exporter.exposition import (
+    CONTENT_TYPE,
+    METRICS,
+    PAGES,
+    Exposition,
+    PageRequest,
+    family_names,
+    head,
+    number,
+    samples,
+    to_page,
+    write,
+)
+from topcon.exporter.families import COUNTER, GAUGE, Family, itself
+from topcon.exporter.labels import LabelCache, Labels
+from topcon.exporter.options import GROUPS, OPT_IN_GROUPS, ExportOptions
+from topcon.exporter.page import ALLOWED_LABELS, Page, Vitals
+from topcon.findings import assess
+from topcon.model.sample import (
+    CgroupPath,
+    IoStat,
+    MachineIds,
+    MemoryStat,
+    PodInfo,
+    PodKind,
+    Problem,
+    ProtocolStat,
+    RuntimeSample,
+    SourceSample,
+    State,
+    Survey,
+)
+from topcon.model.snapshot import derive
 from topcon.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client import Metric
 
@@ -493,3 +530,355 @@ def test_the_page_is_text_of_the_version_that_all_scrapers_read() -> None:
     assert page.endswith(b"\n")
     assert b"# EOF" not in page
     assert b"_created" not in page
+
+
+# To the byte as the format's reference writes it.
+
+
+NUMBERS = (
+    st.floats()
+    | st.integers(0, 2**63)
+    | st.integers(-(2**63), 0)
+    | st.sampled_from(
+        [0.0, -0.0, 1e6, 999_999.9, 1e15, 1e16, 9_999_999_999_999_998.0, 5e-324, 1e-5, 1e22, -1e9, 123456.75, 2**63]
+    )
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+LABEL_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name not in {"le", "quantile"})
+ROWS = st.lists(st.tuples(st.lists(TEXTS, min_size=3, max_size=3), NUMBERS), min_size=1, max_size=4)
+
+
+def as_the_library_writes(kind: str, name: str, help_: str, names: list[str], rows: Any) -> bytes:
+    base = name.removesuffix("_total")
+    family = (
+        CounterMetricFamily(base, help_, labels=names)
+        if kind == COUNTER
+        else GaugeMetricFamily(name, help_, labels=names)
+    )
+    for labels, value in rows:
+        family.add_metric(labels, value)
+    return generate_latest(SimpleNamespace(collect=lambda: [family]))  # type: ignore[arg-type] # it is only collected
+
+
+@unhurried
+@given(
+    st.sampled_from([COUNTER, GAUGE]),
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}[a-z]", fullmatch=True),
+    TEXTS,
+    st.lists(LABEL_NAMES, unique=True, max_size=3),
+    ROWS,
+)
+def test_a_family_is_written_as_the_library_writes_it(
+    kind: str, stem: str, help_: str, names: list[str], rows: list[tuple[list[str], float]]
+) -> None:
+    name = f"a_{stem}_total" if kind == COUNTER else f"a_{stem}_x"
+    family = Family("g", kind, name, help_, lambda page: [], itself)  # noqa: ARG005  the rows are given
+    rows = [(labels[: len(names)], value) for labels, value in rows]
+    lines = samples(family, [(Labels(zip(names, labels, strict=True)).text, value) for labels, value in rows])
+
+    assert (head(family) + "".join(lines)).encode() == as_the_library_writes(kind, name, help_, names, rows)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0.0"),
+        (-0.0, "-0.0"),
+        (999_999.5, "999999.5"),
+        (1_000_000, "1e+06"),
+        (68_719_476_736, "6.8719476736e+10"),
+        (1e15, "1e+15"),
+        (1e16, "1e+16"),
+        (2**63, "9.223372036854776e+18"),
+        (5e-324, "5e-324"),
+        (-68_719_476_736, "-68719476736.0"),
+        (math.inf, "+Inf"),
+        (-math.inf, "-Inf"),
+        (math.nan, "NaN"),
+    ],
+)
+def test_numbers(value: float, expected: str) -> None:
+    assert number(value) == expected
+
+
+@unhurried
+@given(NUMBERS)
+def test_a_number_reads_back_as_the_same(value: float) -> None:
+    read = float(number(value))
+
+    assert read == float(value) or math.isnan(value)
+    assert math.copysign(1, read) == math.copysign(1, value) or math.isnan(value)
+
+
+# OpenMetrics.
+
+
+def openmetrics(snapshot: Snapshot) -> str:
+    page = Page(snapshot, NOW, ExportOptions(groups=OPT_IN_GROUPS), LabelCache())
+    return b"".join(write(page, METRICS, openmetrics=True)).decode()
+
+
+def test_openmetrics_is_read_by_its_parser_and_holds_the_same_values() -> None:
+    snapshot = full_snapshot()
+    text = page_with(snapshot, groups=OPT_IN_GROUPS)
+    strict = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for metric in openmetrics_families(openmetrics(snapshot))
+        for sample in metric.samples
+    }
+    expected = {(name, labels): value for name, found in series_of(text).items() for labels, value in found.items()}
+
+    # The process goes on living between the two.
+    assert {key: value for key, value in strict.items() if "_process_" not in key[0]} == {
+        key: value for key, value in expected.items() if "_process_" not in key[0]
+    }
+
+
+def test_openmetrics_ends_and_names_counters_without_their_ending() -> None:
+    page = openmetrics(full_snapshot())
+
+    assert page.endswith("\n# EOF\n")
+    assert "# TYPE container_cpu_usage_seconds counter\n" in page
+    assert "container_cpu_usage_seconds_total{" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("container_memory_failcnt", "unknown"),
+        ("container_fs_inodes_total", "unknown"),
+        ("container_network_tcp_usage_total", "unknown"),
+        ("container_last_seen", "gauge"),
+        ("container_fs_reads", "counter"),
+    ],
+)
+def test_what_is_no_counter_by_its_name_is_of_no_type_in_openmetrics(name: str, kind: str) -> None:
+    assert types_of(openmetrics(full_snapshot()))[name] == kind
+
+
+def test_quotes_in_help_are_escaped_in_openmetrics_alone() -> None:
+    family = Family("g", GAUGE, "x", 'a "b" \\ \n', lambda page: [], itself)  # noqa: ARG005  no rows are needed
+
+    assert head(family) == '# HELP x a "b" \\\\ \\n\n# TYPE x gauge\n'
+    assert head(family, openmetrics=True) == '# HELP x a \\"b\\" \\\\ \\n\n# TYPE x gauge\n'
+
+
+# What is asked for, and in which time.
+
+
+def page_with(snapshot: Snapshot, **options: Any) -> str:
+    return to_page(snapshot, NOW, ExportOptions(**options)).decode()
+
+
+class Newest:
+    """A sampler that has this."""
+
+    tick_s = 0.25
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self.newest = snapshot
+
+
+def exposition(snapshot: Snapshot | None, **options: Any) -> Exposition:
+    return Exposition(Newest(snapshot), ExportOptions(**options))  # type: ignore[arg-type]
+
+
+def asked(exposition: Exposition, page: str = "metrics", **request: Any) -> str:
+    return b"".join(exposition.chunks(PageRequest(page, **request), math.inf)).decode()
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_a_group_can_be_asked_for_by_itself(group: str) -> None:
+    names = types_of(asked(exposition(full_snapshot(), groups=OPT_IN_GROUPS), groups=frozenset({group}))).keys()
+    of_the_group = {family.name for family in METRICS if family.group == group}
+
+    assert names
+    assert names <= of_the_group
+    assert group == "topcon" or names == of_the_group
+
+
+def test_what_is_not_served_cannot_be_asked_for() -> None:
+    served = exposition(full_snapshot())
+
+    assert asked(served, groups=frozenset({"tcp"})) == ""
+    assert asked(served, names=frozenset({"container_network_tcp_usage_total"})) == ""
+
+
+def test_families_can_be_asked_for_by_name() -> None:
+    names = {"container_last_seen", "machine_cpu_cores", "container_cpu_usage_seconds_total"}
+
+    assert types_of(asked(exposition(full_snapshot()), names=frozenset(names))).keys() == names
+
+
+def test_groups_and_names_narrow_each_other() -> None:
+    request = {"names": frozenset({"container_last_seen", "machine_cpu_cores"}), "groups": frozenset({"machine"})}
+
+    assert types_of(asked(exposition(full_snapshot()), **request)).keys() == {"machine_cpu_cores"}
+
+
+def test_the_page_of_resources_is_another() -> None:
+    page = asked(exposition(full_snapshot()), "resource")
+
+    assert types_of(page).keys() == {family.name for family in PAGES["resource"]}
+
+
+def test_without_a_snapshot_there_is_no_page() -> None:
+    empty = exposition(None)
+
+    assert not empty.newest_is_there()
+    assert not empty.wait_ready(0.0)
+    assert asked(empty) == ""
+
+
+def test_a_page_is_waited_for() -> None:
+    sampler = Newest(None)
+    arrives = iter([None, None, full_snapshot()])
+
+    class Late:
+        tick_s = 0.0
+
+        @property
+        def newest(self) -> Snapshot | None:
+            sampler.newest = next(arrives, sampler.newest)
+            return sampler.newest
+
+    assert Exposition(Late(), ExportOptions()).wait_ready(60.0)  # type: ignore[arg-type]
+
+
+def test_a_page_tells_how_long_the_one_before_took() -> None:
+    served = exposition(full_snapshot())
+
+    assert "topcon_scrape_duration_seconds " not in asked(served)
+    assert "topcon_scrape_duration_seconds " in asked(served)
+
+
+def test_labels_are_made_once_for_all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = exposition(full_snapshot(), groups=OPT_IN_GROUPS)
+    before = asked(served)
+    made: list[object] = []
+    monkeypatch.setattr("topcon.exporter.labels._text", made.append)
+
+    assert types_of(asked(served)) | {"topcon_scrape_duration_seconds": "gauge"} == types_of(asked(served))
+    assert made == []
+    assert before.count("\n") > 100
+
+
+def late(after: int) -> Iterator[float]:
+    """A clock that shows 0 so often, and 1 from then on."""
+    yield from [0.0] * after
+    while True:
+        yield 1.0
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 40])
+@pytest.mark.parametrize("is_openmetrics", [False, True])
+def test_a_page_that_takes_too_long_is_cut_short_and_says_so(
+    after: int, is_openmetrics: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = late(after)
+    monkeypatch.setattr("topcon.exporter.exposition.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    page = Page(full_snapshot(), NOW, ExportOptions(groups=OPT_IN_GROUPS), LabelCache())
+    text = b"".join(write(page, METRICS, deadline=0.5, openmetrics=is_openmetrics)).decode()
+
+    assert len(types_of(text)) == len([family for family in METRICS[:after] if family.name in text]) + 1
+    assert f"topcon_scrape_families_omitted {float(len(METRICS) - 1 - after)}\n" in text
+    assert text.endswith("# EOF\n") is is_openmetrics
+    if is_openmetrics:
+        assert list(openmetrics_families(text))
+    else:
+        assert series_of(text)
+
+
+def test_a_part_of_a_page_that_is_cut_short_says_so_too() -> None:
+    served = exposition(full_snapshot())
+    request = PageRequest("metrics", groups=frozenset({"cpu"}))
+    text = b"".join(served.chunks(request, -math.inf)).decode()
+
+    count = sum(family.group == "cpu" for family in METRICS)
+    assert series_of(text) == {"topcon_scrape_families_omitted": {frozenset(): count}}
+    assert b"".join(served.chunks(PageRequest("resource"), -math.inf)).startswith(b"# HELP topcon_scrape_families")
+
+
+def test_a_family_comes_once_in_a_table_and_what_is_omitted_is_known_last() -> None:
+    for page in PAGES.values():
+        assert len({family.name for family in page}) == len(page)
+    assert METRICS[-1] is own_module.OMITTED
+
+
+# No series comes twice, whatever names others give.
+
+
+ALIKE = st.sampled_from(
+    ["a", "a\x1b", "a\\x1b", "a//\\x1b", "", "\udcff", "\\udcff", "é", "e\u0301", "a b", "\n", "\\n"]
+)
+
+
+@st.composite
+def hostile_hosts(draw: st.DrawFn) -> Snapshot:
+    """Hosts whose containers, pods, runtimes, interfaces and labels have names that are equal, or look it."""
+    boxes = []
+    for at in range(draw(st.integers(0, 4))):
+        said = draw(st.none() | st.builds(PodInfo, st.sampled_from(PodKind), ALIKE, ALIKE, st.none() | ALIKE))
+        info = {
+            "id": draw(ALIKE),
+            "name": draw(ALIKE),
+            "runtime": draw(st.sampled_from(["docker", "containerd"]) | ALIKE),
+            "pod": said,
+            "labels": draw(st.dictionaries(ALIKE | st.just(COMPOSE), ALIKE, max_size=2)),
+            "exit_code": 1,
+            "oom_killed": True,
+        }
+        is_running = draw(st.booleans())
+        box = running(f"c{at}", process=on_network(POD_NETNS)) if is_running else stopped(f"c{at}")
+        assert box.info is not None
+        boxes.append(replace(box, info=replace(box.info, **{**info, **({"id": box.info.id} if is_running else {})})))
+    paths = [CgroupPath(f"/{name}") for name in draw(st.lists(ALIKE, unique=True, max_size=4))]
+    boxes += [Box(cgroup=cgroup_of(path)) for path in paths]
+    names = st.lists(ALIKE, unique=True, max_size=4)
+    runtimes = [
+        RuntimeSample(
+            draw(ALIKE), draw(ALIKE), up=draw(st.booleans()), is_listed=True, silent_s=9.0, runtime=draw(ALIKE)
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+    rich = full_sample()
+    sample = sample_of(
+        *boxes,
+        networks={POD_NETNS: {name: interface(1) for name in draw(names)}, HOST_NETNS: {}},
+        host=replace(rich.host, devices=dict.fromkeys([SDA, SDB], "sda")),
+        runtimes=tuple(runtimes),
+        sources=tuple(SourceSample(name, 1.0, 1, 1) for name in draw(st.lists(ALIKE, max_size=3))),
+        problems=tuple(Problem(name, "x") for name in draw(names)),
+        survey=Survey(
+            0,
+            1.0,
+            filesystems=rich.survey.filesystems if rich.survey else {},
+            protocols={POD_NETNS: ProtocolStat({"Same": 1, "SAME": 2}, {})},
+        ),
+    )
+    snapshot = derive(None, sample)
+    if draw(st.booleans()):
+        snapshot = derive(snapshot, replace(sample, containers=(), found={}, monotonic_ns=sample.monotonic_ns + 1))
+    return replace(snapshot, findings=assess(snapshot))
+
+
+@unhurried_in_making
+@given(hostile_hosts(), st.sampled_from(["docker", "kubelet", "auto"]), st.booleans())
+def test_no_page_has_a_series_twice(snapshot: Snapshot, labels: Any, containers_only: bool) -> None:
+    options = ExportOptions(
+        labels=labels, containers_only=containers_only, groups=OPT_IN_GROUPS, extra_labels=("a\x1b", "a b", "\n")
+    )
+    for families_of_page in PAGES.values():
+        page = Page(snapshot, NOW, options, LabelCache())
+        text = b"".join(write(page, families_of_page)).decode()
+        assert is_safe(text)
+        assert series_of(text)
+
+
+def test_of_two_that_are_written_alike_the_first_is_served() -> None:
+    boxes = [stopped(name, id=name, name="same", exit_code=code) for name, code in (("a\x1b", 1), ("a\\x1b", 2))]
+    snapshot = snapshot_after(sample_of(*boxes))
+
+    assert [each.info.exit_code for each in snapshot.containers.values()] == [1, 2]
+    assert list(own(snapshot, "topcon_container_exit_code").values()) == [1]
+    assert own(snapshot, "topcon_containers")["docker", State.EXITED] == 2

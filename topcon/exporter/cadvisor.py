@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import fields, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
 from topcon.model.sample import Health
+from topcon.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,9 +193,8 @@ def _added(stats: list[IoStat]) -> IoStat:
     first = stats[0]
     if len(stats) == 1:
         return first
-    return type(first)(
-        *(sum(column) for column in zip(*((s.rbytes, s.wbytes, s.rios, s.wios) for s in stats), strict=True))
-    )
+    sums: dict[str, Any] = {each.name: _sum(*(getattr(stat, each.name) for stat in stats)) for each in fields(first)}
+    return replace(first, **sums)
 
 
 def _device_usage(page: Page) -> list[Row[int]]:
@@ -417,25 +418,24 @@ def _dimms(index: int) -> Callable[[Page], list[Row[int]]]:
     def rows(page: Page) -> list[Row[int]]:
         topology = page.snapshot.sample.host.topology
         dimms = topology.dimms if topology else {}
-        return [(page.machine.with_(("type", kind)), dimm[index]) for kind, dimm in dimms.items()]
+        return [(page.machine.with_(("type", printable(kind))), dimm[index]) for kind, dimm in dimms.items()]
 
     return rows
 
 
 def _caches(page: Page) -> list[Row[int]]:
+    """Added up where groups of a node's cores have one each."""
     topology = page.snapshot.sample.host.topology
-    return [
-        (
-            page.machine.with_(
-                ("core_id", "" if cache.core is None else str(cache.core)),
-                ("level", str(cache.level)),
-                ("node_id", str(cache.node)),
-                ("type", cache.kind),
-            ),
-            cache.size_bytes,
+    sizes: dict[str, int] = {}
+    for cache in topology.caches if topology else ():
+        text = page.machine.with_(
+            ("core_id", "" if cache.core is None else str(cache.core)),
+            ("level", str(cache.level)),
+            ("node_id", str(cache.node)),
+            ("type", printable(cache.kind)),
         )
-        for cache in (topology.caches if topology else ())
-    ]
+        sizes[text] = sizes.get(text, 0) + cache.size_bytes
+    return list(sizes.items())
 
 
 def _of_nodes(name: str, *labels: str) -> Callable[[Page], list[Row[int]]]:
@@ -466,8 +466,8 @@ def _version(page: Page) -> list[Row[int]]:
         ("cadvisorRevision", ""),
         ("cadvisorVersion", f"topcon {page.vitals.version}"),
         ("dockerVersion", ""),
-        ("kernelVersion", path_text(host.kernel)),
-        ("osVersion", path_text(host.os_name)),
+        ("kernelVersion", printable(host.kernel)),
+        ("osVersion", printable(host.os_name)),
     )
     return [(labels.text, 1)]
 
@@ -490,8 +490,7 @@ def _pressure(name: str, line: str) -> Callable[[PressureStat], Number | None]:
 
 def _milli(name: str) -> Callable[[TaskStat], float]:
     """Thousandths of a task, as cAdvisor writes them."""
-    get = field(name)
-    return lambda tasks: (get(tasks) or 0) * 1000
+    return lambda tasks: getattr(tasks, name) * 1000
 
 
 # Tables: what dashboards ask for comes first, so that a page that is cut short still has it.
@@ -674,6 +673,10 @@ FAMILIES: tuple[Family, ...] = (
             "Anonymous pages swapped in soon after they were reclaimed.",
             field("workingset_refault_anon"),
         ),
+    ),
+    *table(
+        "oom_event",
+        _MEMORY,
         (
             COUNTER,
             "container_oom_events_total",

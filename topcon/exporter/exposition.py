@@ -20,7 +20,7 @@ from topcon.exporter.page import Page, Vitals
 from topcon.exporter.process import PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from topcon.exporter.families import Family, Number
     from topcon.exporter.page import Row
@@ -33,6 +33,7 @@ OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset
 EXPONENT_FROM, EXPONENT_UNTIL = 1e6, 1e16
 """Between these the format's reference writes an exponent, and Python does not."""
 KEPT_NUMBERS = 1 << 16
+KEPT_PAGES = 8
 POLL_S = 0.02
 
 METRICS = (*cadvisor.FAMILIES, *own.FAMILIES, *PROCESS, own.OMITTED)
@@ -59,7 +60,7 @@ class Exposition:
         """Write as ``options`` has it."""
         self._sampler = sampler
         self._options = options
-        self._labels = LabelCache()
+        self._labels: dict[PageRequest, LabelCache] = {}
         self._scrape_s: float | None = None
 
     def newest_is_there(self) -> bool:
@@ -80,13 +81,12 @@ class Exposition:
             return
         begun = time.monotonic()
         vitals = Vitals(self._sampler.tick_s, begun - snapshot.sample.monotonic_ns / 1e9, self._scrape_s)
-        labels = LabelCache(self._labels)
+        labels = LabelCache(self._labels.get(request))
         page = Page(snapshot, vitals, self._options, labels)
         yield from write(page, _wanted(request, self._options), deadline=deadline, openmetrics=request.is_openmetrics)
-        # Another scrape may do the same at the same time: each is right.
-        if request.page == "metrics" and not (request.groups or request.names):
-            self._labels = labels
-            self._scrape_s = time.monotonic() - begun
+        # Another scrape may do the same at the same time: each is right. Who asks is mostly the same one or two.
+        self._labels = {**self._labels, request: labels} if len(self._labels) < KEPT_PAGES else {request: labels}
+        self._scrape_s = time.monotonic() - begun
 
 
 def to_page(snapshot: Snapshot, vitals: Vitals, options: ExportOptions | None = None) -> bytes:
@@ -113,16 +113,17 @@ def _wanted(request: PageRequest, options: ExportOptions) -> list[Family]:
 
 
 def write(
-    page: Page, families: Iterable[Family], *, deadline: float = math.inf, openmetrics: bool = False
+    page: Page, families: Sequence[Family], *, deadline: float = math.inf, openmetrics: bool = False
 ) -> Iterator[bytes]:
-    """Write families, each in a piece; one without a sample is not announced."""
+    """Write families, each in a piece; one without a sample is not announced, one that comes too late is counted."""
     for family in families:
         if time.monotonic() > deadline and family is not own.OMITTED:
             page.omitted += 1
-            continue
-        lines = samples(family, page.rows(family.rows))
-        if lines:
+        elif lines := samples(family, page.rows(family.rows)):
             yield "".join([head(family, openmetrics=openmetrics), *lines]).encode()
+    if page.omitted and own.OMITTED not in families:
+        # Whatever was asked for, a page that is cut short says so.
+        yield from write(page, (own.OMITTED,), openmetrics=False)
     if openmetrics:
         yield b"# EOF\n"
 

@@ -75,6 +75,12 @@ def container_name(container: ContainerNode) -> str:
     return container.info.labels.get(KUBERNETES_CONTAINER) or container.name
 
 
+def _told_apart(rows: Sequence[Row[T]]) -> Sequence[Row[T]]:
+    if len({labels for labels, _ in rows}) == len(rows):
+        return rows
+    return list(dict(reversed(rows)).items())[::-1]
+
+
 class Page:
     """One snapshot, prepared for the families: each set of rows is made once and used by all that want it."""
 
@@ -90,10 +96,13 @@ class Page:
         self._rows: dict[Callable[[Page], Sequence[Row[object]]], Sequence[Row[object]]] = {}
 
     def rows(self, make: Callable[[Page], Sequence[Row[T]]]) -> Sequence[Row[T]]:
-        """Return the rows that ``make`` makes of this page."""
+        """Return the rows that ``make`` makes of this page, of those whose labels are written alike the first.
+
+        A scraper refuses a page that has a series twice, and names that nobody checks can be made to look alike.
+        """
         rows = self._rows.get(make)
         if rows is None:
-            rows = self._rows[make] = make(self)
+            rows = self._rows[make] = _told_apart(make(self))
         return rows  # type: ignore[return-value] # what a function made has the type that it says
 
     @cached_property
@@ -115,19 +124,21 @@ class Page:
 
         Of two keys that get one name, the first in the order of the alphabet has it.
         """
-        wanted = {*ALLOWED_LABELS, *self.options.extra_labels}
-        used = {key for container in self.snapshot.containers.values() for key in wanted & container.info.labels.keys()}
         names: dict[str, str] = {}
-        for key in sorted(used):
+        for key in sorted(self._used_labels):
             names.setdefault(container_label(key), key)
         return tuple(names.items())
 
     @cached_property
     def label_collisions(self) -> int:
         """How many container labels are not served since another one has their name."""
+        return len(self._used_labels) - len(self.served_labels)
+
+    @cached_property
+    def _used_labels(self) -> frozenset[str]:
         wanted = {*ALLOWED_LABELS, *self.options.extra_labels}
-        used = {key for container in self.snapshot.containers.values() for key in wanted & container.info.labels.keys()}
-        return len(used) - len(self.served_labels)
+        containers = self.snapshot.containers.values()
+        return frozenset(key for container in containers for key in wanted & container.info.labels.keys())
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
@@ -174,7 +185,11 @@ class Page:
     def machine(self) -> Labels:
         """The labels of the machine."""
         ids = self.snapshot.sample.host.machine
-        return self.labels(("boot_id", ids.boot_id), ("machine_id", ids.machine_id), ("system_uuid", ids.system_uuid))
+        return self.labels(
+            ("boot_id", printable(ids.boot_id)),
+            ("machine_id", printable(ids.machine_id)),
+            ("system_uuid", printable(ids.system_uuid)),
+        )
 
     def identity(self, container: ContainerNode) -> Labels:
         """Return the labels of a container in topcon's own families; of a stopped one too."""

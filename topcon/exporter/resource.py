@@ -15,34 +15,35 @@ from topcon.model.sample import CgroupPath, PodKind, Role
 from topcon.text import printable
 
 if TYPE_CHECKING:
+    from topcon.exporter.labels import Pair
     from topcon.exporter.page import Page, Row
     from topcon.model.sample import CgroupSample
-    from topcon.model.snapshot import ContainerNode
+    from topcon.model.snapshot import ContainerNode, PodNode
+
 ROOT = CgroupPath("/")
 
 
 def _containers(page: Page) -> list[Row[ContainerNode]]:
-    """The containers of Kubernetes' pods, without sandboxes; of two that bear the same names, the first."""
-    rows: dict[str, ContainerNode] = {}
-    for pod in page.snapshot.pods:
-        for each in pod.containers if pod.kind is PodKind.KUBERNETES else ():
-            if each.cgroup is not None and each.info.role is not Role.SANDBOX:
-                labels = page.labels(
-                    ("container", printable(container_name(each))),
-                    ("namespace", printable(pod.namespace or "")),
-                    ("pod", printable(pod.name)),
-                )
-                rows.setdefault(labels.text, each)
-    return list(rows.items())
+    """The containers of Kubernetes' pods, without sandboxes."""
+    return [
+        (page.labels(("container", printable(container_name(each))), *_names(pod)).text, each)
+        for pod in page.snapshot.pods
+        if pod.kind is PodKind.KUBERNETES
+        for each in pod.containers
+        if each.cgroup is not None and each.info.role is not Role.SANDBOX
+    ]
 
 
 def _pods(page: Page) -> list[Row[CgroupSample]]:
-    rows: dict[str, CgroupSample] = {}
-    for pod in page.snapshot.pods:
-        if pod.cgroup is not None and pod.kind is PodKind.KUBERNETES:
-            labels = page.labels(("namespace", printable(pod.namespace or "")), ("pod", printable(pod.name)))
-            rows.setdefault(labels.text, pod.cgroup)
-    return list(rows.items())
+    return [
+        (page.labels(*_names(pod)).text, pod.cgroup)
+        for pod in page.snapshot.pods
+        if pod.cgroup is not None and pod.kind is PodKind.KUBERNETES
+    ]
+
+
+def _names(pod: PodNode) -> tuple[Pair, Pair]:
+    return ("namespace", printable(pod.namespace or "")), ("pod", printable(pod.name))
 
 
 def _node(page: Page) -> list[Row[Page]]:

@@ -142,6 +142,8 @@ class ContainerNode:
     """Its starts within the last five minutes, the newest last."""
     oom_seen_ns: int | None = None
     """When, on the monotonic clock, its count of OOM kills was last seen to grow."""
+    oom_kills: int = 0
+    """Processes in it that the kernel is known to have killed for memory since it was last started."""
 
     @property
     def name(self) -> str:
@@ -210,6 +212,7 @@ class Place(NamedTuple):
     runtime: str
     namespace: str | None
     pod: str
+    """Empty for a container by itself."""
     name: str
 
 
@@ -256,7 +259,13 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
-    step = _Step(previous, sample, elapsed_s or 0.0, {pod.key: pod for pod in previous.pods} if previous else {})
+    step = _Step(
+        previous,
+        sample,
+        elapsed_s or 0.0,
+        pods_before={pod.key: pod for pod in previous.pods} if previous else {},
+        gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
+    )
     groups = join(sample)
     owners = _network_owners(groups, sample.host.netns)
     pods = tuple(_pod(step, group, owners) for group in groups)
@@ -276,7 +285,8 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
 
 def place_of(container: ContainerNode, pod: PodNode) -> Place:
     """Tell where a container is, whichever it is."""
-    return Place(container.info.runtime, pod.namespace, pod.name, container.name)
+    pod_name = "" if pod.kind is PodKind.SINGLE else pod.name
+    return Place(container.info.runtime, pod.namespace, pod_name, container.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +297,7 @@ class _Step:
     sample: Sample
     elapsed_s: float
     pods_before: Mapping[str, PodNode]
+    gone_before: Mapping[ContainerKey, Gone]
 
     def cgroup_before(self, cgroup: CgroupSample) -> CgroupSample | None:
         """The same cgroup a sample ago; None if it is a new one, even under an old path."""
@@ -295,6 +306,11 @@ class _Step:
 
     def node_before(self, key: ContainerKey) -> ContainerNode | None:
         return self.previous.containers.get(key) if self.previous else None
+
+    def last_of(self, key: ContainerKey) -> ContainerNode | None:
+        """The container a sample ago, or as it was before it was gone for a while."""
+        gone = self.gone_before.get(key)
+        return gone.container if gone else self.node_before(key)
 
 
 def _network_owners(groups: Iterable[Group], host_netns: NetnsKey | None) -> frozenset[ContainerKey]:
@@ -358,6 +374,7 @@ def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> 
         started_ns=started_ns,
         starts_ns=_starts(step.sample.wall_ns, started_ns, before),
         oom_seen_ns=_oom_seen(step.sample.monotonic_ns, cgroup, before),
+        oom_kills=max(_kills_of(cgroup) or 0, _kills_before(cgroup, started_ns, step.last_of(member.key))),
     )
 
 
@@ -491,9 +508,33 @@ def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) 
 def _oom_seen(monotonic_ns: int, cgroup: CgroupSample | None, before: ContainerNode | None) -> int | None:
     if before is None:
         return None
-    kills = cgroup.memory.oom_kill if cgroup and cgroup.memory else None
-    is_same = cgroup is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
-    return monotonic_ns if increase(kills, _kills_of(before) if is_same else 0) else before.oom_seen_ns
+    kills = _kills_of(cgroup)
+    old = _kills_of(before.cgroup) if _is_same_cgroup(cgroup, before.cgroup) else 0
+    return monotonic_ns if increase(kills, old) else before.oom_seen_ns
+
+
+def _kills_before(cgroup: CgroupSample | None, started_ns: int | None, before: ContainerNode | None) -> int:
+    """Return how many OOM kills were known of already, in the run that a container is in."""
+    if before is None:
+        return 0
+    if cgroup is not None and before.cgroup is not None:
+        return before.oom_kills if cgroup.inode == before.cgroup.inode else 0
+    return before.oom_kills if _is_same_run(started_ns, before) else 0
+
+
+def _kills_of(cgroup: CgroupSample | None) -> int | None:
+    return cgroup.memory.oom_kill if cgroup and cgroup.memory else None
+
+
+def _is_same_cgroup(now: CgroupSample | None, before: CgroupSample | None) -> bool:
+    return now is not None and before is not None and now.inode == before.inode
+
+
+def _is_same_run(started_ns: int | None, before: ContainerNode) -> bool:
+    """Whether a container was not started in between; a start that is not known is none."""
+    if started_ns is None or before.started_ns is None:
+        return True
+    return abs(started_ns - before.started_ns) < SAME_START_NS
 
 
 def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tuple[Gone, ...]:
@@ -520,46 +561,41 @@ def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tupl
 def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> dict[Place, int]:
     """Add up the kills of all that have been in a place: a new container counts from 0 again, this does not."""
     before = step.previous.oom_kills if step.previous else {}
-    counts = {}
-    for each in gone:
-        place = place_of(each.container, each.pod)
-        if place in before:
-            counts[place] = before[place]
+    counts = {place: before.get(place, 0) for place in (place_of(each.container, each.pod) for each in gone)}
     for pod in pods:
         for container in pod.containers:
-            place = place_of(container, pod)
+            place, was = place_of(container, pod), step.last_of(container.key)
             if place not in counts:
                 counts[place] = before.get(place, 0)
-            counts[place] += _new_oom_kills(step, container)
+            counts[place] += _counted_kills(container, was)
+            if was is not None and was.info.source is not container.info.source:
+                # It has got its name only now, or has lost it.
+                nameless = _last_place(step, was)
+                counts[place] += before.get(nameless, 0) if nameless != place else 0
     return counts
 
 
-def _new_oom_kills(step: _Step, container: ContainerNode) -> int:
-    """Count the kills since the last sample.
+def _last_place(step: _Step, container: ContainerNode) -> Place:
+    gone = step.gone_before.get(container.key)
+    pods = [gone.pod] if gone else step.previous.pods if step.previous else ()
+    return next(place_of(container, pod) for pod in pods if any(each.key == container.key for each in pod.containers))
+
+
+def _counted_kills(container: ContainerNode, before: ContainerNode | None) -> int:
+    """Count the kills since the last sample: the kernel's, or else the one that the runtime tells of.
 
     The cgroup of a container whose first process was killed is gone before it can be read: its runtime knows of that.
     """
-    before = step.node_before(container.key)
-    kills = _kills_of(container) or 0
-    old = _kills_of(before) or 0 if before is not None and _is_same_cgroup(container, before) else 0
-    grown = max(kills - old, 0)
-    was_told = before is not None and before.info.oom_killed and before.started_ns == container.started_ns
-    if grown or was_told or not container.info.oom_killed or kills:
-        return grown
-    # Seen to grow in this very run: the runtime tells of the same kill.
-    seen_ns, started_ns = container.oom_seen_ns, container.info.started_ns
-    if seen_ns is not None and started_ns is not None:
-        seen_wall_ns = step.sample.wall_ns - (step.sample.monotonic_ns - seen_ns)
-        return int(seen_wall_ns < started_ns)
-    return int(seen_ns is None)
-
-
-def _kills_of(container: ContainerNode) -> int | None:
-    return container.cgroup.memory.oom_kill if container.cgroup and container.cgroup.memory else None
-
-
-def _is_same_cgroup(container: ContainerNode, before: ContainerNode) -> bool:
-    return container.cgroup is not None and before.cgroup is not None and container.cgroup.inode == before.cgroup.inode
+    info = container.info
+    seen = container.oom_kills - _kills_before(container.cgroup, container.started_ns, before)
+    # Runtimes repeat it until the next end, some even while it runs again.
+    was_told = before is not None and before.info.oom_killed and before.info.finished_ns == info.finished_ns
+    if seen or not info.oom_killed or was_told or container.oom_kills:
+        return seen
+    if before is not None and info.state.is_live:
+        # It can only be about the run before: of this one the kernel tells.
+        return int(not before.oom_kills and not _is_same_run(container.started_ns, before))
+    return 1
 
 
 def _grown(history: History, value: float | None) -> History:
