@@ -59,11 +59,11 @@ class Lab:
     def ps(self, *arguments: str, prefix: str = "") -> Json:
         return dict(json.loads(self.topcon("ps", "--json", *arguments, prefix=prefix).stdout))
 
-    def cgroups(self, paths: list[str]) -> Files:
+    def cgroups(self, paths: list[str], names: tuple[str, ...] = CGROUP_FILES) -> Files:
         """The kernel's files of many cgroups, read at once; what is not there is left out."""
         folders = " ".join(shlex.quote(f"/sys/fs/cgroup{path}") for path in paths)
-        files = " ".join(CGROUP_FILES)
-        said = self.ssh(f'for folder in {folders}; do cd "$folder" && grep -H "" {files} | sed "s,^,$folder/,"; done')
+        files = " ".join(names)
+        said = self.ssh(f'for folder in {folders}; do cd "$folder" && grep -sH "" {files} | sed "s,^,$folder/,"; done')
         read: Files = {path: defaultdict(str) for path in paths}
         for line in said.splitlines():
             name, text = line.removeprefix("/sys/fs/cgroup").split(":", 1)
