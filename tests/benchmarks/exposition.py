@@ -1,12 +1,14 @@
 """What a scrape costs beside the library that exporters are mostly made with: parts of ``make bench``.
 
-Both write the same samples: 1,000 containers with 50 families. What is measured of memory and over HTTP is measured in a
-process of its own.
+Both write the same samples: 1,000 containers with 50 families. Memory is measured in a process of its own, and who
+scrapes is one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import gzip
 import json
 import math
@@ -14,9 +16,9 @@ import random
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,33 +236,22 @@ def memory() -> tuple[float, float]:
 
 
 def print_memory(which: str) -> None:
-    """Scrape once to warm up small, then once whole, and print what that added to the peak, MiB."""
-    made = both_unread()
+    """Scrape once, and print what that added to the peak of this process, MiB."""
+    made = both()
+    clear_peak()
     before = peak_kib()
     if which == "ours":
-        import zlib  # noqa: PLC0415  as the server does
-
         squeezed = zlib.compressobj(1, wbits=31)
         for chunk in made.exposition.chunks(made.request, math.inf):
             squeezed.compress(chunk)
         squeezed.flush()
     else:
-        gzip.compress(generate_latest(made.library.registry))
+        gzip.compress(made.theirs())
     sys.stdout.write(str((peak_kib() - before) / 1024))
-
-
-def both_unread() -> Both:
-    """Make ready in a process whose peak is not yet that of a page."""
-    made = both()
-    clear_peak()
-    return made
 
 
 def clear_peak() -> None:
     """Let the peak begin anew from what is in use (proc(5), clear_refs)."""
-    import ctypes  # noqa: PLC0415  only here
-    import gc  # noqa: PLC0415  the same
-
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")

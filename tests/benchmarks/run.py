@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+import exposition  # noqa: E402  beside this file
 from fakes import FakeHost  # noqa: E402  tests/ is not installed
 from terminal import on_terminal  # noqa: E402  the same
 
@@ -57,11 +58,14 @@ class Figure:
     against: str
     pairs: list[tuple[float, float]]
 
+    unit: str = "ms"
+
     def row(self) -> str:
-        ours, theirs = (statistics.median(column) for column in zip(*self.pairs, strict=True))
+        scale = {"ms": 1000, "MiB": 1}[self.unit]
+        ours, theirs = (statistics.median(column) * scale for column in zip(*self.pairs, strict=True))
         ratios = sorted(one / other for one, other in self.pairs)
         return (
-            f"| {self.name} | {ours * 1000:.1f} ms | {self.against} | {theirs * 1000:.1f} ms "
+            f"| {self.name} | {ours:.1f} {self.unit} | {self.against} | {theirs:.1f} {self.unit} "
             f"| **{statistics.median(ratios):.2f}** | {ratios[0]:.2f} to {ratios[-1]:.2f} |"
         )
 
@@ -159,7 +163,25 @@ def figures() -> list[Figure]:
         )
         for count in CONTAINERS
     ]
-    return result
+    return result + scrapes()
+
+
+def scrapes() -> list[Figure]:
+    """Measure the endpoint, with 1,000 containers and 50 families."""
+    both = exposition.both()
+    quiet, busy = exposition.lateness(both)
+    late = [exposition.percentile(busy, 0.99), exposition.percentile(quiet, 0.99)]
+    return [
+        Figure("writing a page of 1,000 containers", "`generate_latest`, the same bytes", exposition.writing(both)),
+        Figure("scraping it with gzip", "`start_http_server`", exposition.scraping(both)),
+        Figure(
+            "what a scrape adds to the peak of memory",
+            "`generate_latest` and `gzip.compress`",
+            [exposition.memory() for _ in range(3)],
+            "MiB",
+        ),
+        Figure("how late a screen is while scrapes run back to back (p99)", "nobody scrapes", [(late[0], late[1])]),
+    ]
 
 
 def main() -> None:

@@ -2,6 +2,9 @@
 
 A thread accepts, and a thread answers each connection; TLS, too, is begun by the latter. Nothing of a request is said
 back, and nothing is said of it on stderr, which may be the screen.
+
+The standard library's server is not used: there each line of a request may take its time anew, so that a few slow
+clients keep it busy for hours, and what it refuses is said back to who sent it.
 """
 
 from __future__ import annotations
