@@ -266,7 +266,7 @@ def _run_ui(options: dict[str, Any]) -> int:
 
 
 def _spare_collector() -> None:
-    """Let Python's collector leave alone what stays anyway: each look through all of it holds every thread up by 30 ms."""
+    """Let the collector leave alone what stays anyway: a look through all of it holds every thread up for 30 ms."""
     gc.freeze()
 
 

@@ -118,6 +118,8 @@ class Dockerd:
     def run(self, name: str | None = None, command: list[str] | None = None, **options: Any) -> str:
         """Start a container; return its id. Options are those of ``docker run`` that the tests need."""
         host_names = (
+            "binds",
+            "device_write_bps",
             "mem_limit",
             "nano_cpus",
             "network_mode",
