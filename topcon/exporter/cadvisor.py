@@ -352,7 +352,7 @@ def _created(container: ContainerNode) -> int | None:
     return None if created_ns is None else created_ns // 10**9
 
 
-def _health(container: ContainerNode) -> int | None:
+def healthy(container: ContainerNode) -> int | None:
     """As cAdvisor has it; one without a health check has no sample, where cAdvisor has -1."""
     health = container.info.health
     return None if health is None else int(health is Health.HEALTHY)
@@ -796,7 +796,7 @@ FAMILIES: tuple[Family, ...] = (
         "spec",
         _containers,
         (GAUGE, "container_creation_time_seconds", "When it was created, seconds since 1970.", _created),
-        (GAUGE, "container_health_state", "1 for healthy, 0 for starting and unhealthy.", _health),
+        (GAUGE, "container_health_state", "1 for healthy, 0 for starting and unhealthy.", healthy),
     ),
     *table(
         "spec",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from topcon.exporter.cadvisor import healthy
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
 from topcon.findings import CODES
 from topcon.model.pods import COMPOSE_PROJECT, COMPOSE_SERVICE
-from topcon.model.sample import NAMESPACE_KINDS, Health, Role, State
+from topcon.model.sample import NAMESPACE_KINDS, Role, State
 from topcon.text import printable
 
 if TYPE_CHECKING:
@@ -176,11 +177,6 @@ def _unreclaimable(memory: MemoryStat) -> int | None:
         return None
     anon, shmem, kernel, reclaimable = (part or 0 for part in parts)
     return max(anon + shmem + kernel - reclaimable, 0)
-
-
-def _healthy(container: ContainerNode) -> int | None:
-    health = container.info.health
-    return None if health is None else int(health is Health.HEALTHY)
 
 
 def _finished(info: ContainerInfo) -> float | None:
@@ -413,7 +409,7 @@ FAMILIES: tuple[Family, ...] = (
     *table(
         "topcon",
         _containers,
-        (GAUGE, "topcon_container_healthy", "Whether its own health check passes: 1, or 0.", _healthy),
+        (GAUGE, "topcon_container_healthy", "Whether its own health check passes: 1, or 0.", healthy),
         (GAUGE, "topcon_container_frozen", "Whether it is paused: 1, or 0.", _frozen),
     ),
     *table(
