@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import UsageError
-from topcon.exporter.listen import LOOPBACK, parse_listen
-from topcon.exporter.options import OPT_IN_GROUPS, LabelMode
+from topcon.exporter.options import DEFAULT_PORT, OPT_IN_GROUPS, LabelMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 INTERVAL_S = (0.1, 3600.0)
 DEFAULT_THEME = "topcon-dark"
-DEFAULT_PORT = LOOPBACK.port
 MOST_SCRAPES = 1024
 
 
@@ -119,6 +117,12 @@ def _column(text: str) -> str:
     return text
 
 
+def _listen(text: str) -> Address:
+    from topcon.exporter.listen import parse_listen  # noqa: PLC0415  see above
+
+    return parse_listen(text)
+
+
 def _switch(text: str) -> bool:
     if text not in {"true", "false"}:
         message = f"{text!r}: expected true or false"
@@ -187,8 +191,8 @@ VIEW_SETTINGS = (
 UI_SETTINGS = (Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),)
 LISTEN_SETTING = Setting(
     "listen",
-    f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: {LOOPBACK})",
-    parse_listen,
+    f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: 127.0.0.1:{DEFAULT_PORT})",
+    _listen,
     "ADDR:PORT",
     is_list=True,
     takes_one=True,

@@ -203,7 +203,7 @@ def test_a_socket_that_is_gone_is_no_error(tmp_path: Path) -> None:
 @contextmanager
 def in_a_row(*sockets: socket.socket | int) -> Iterator[int]:
     """Have copies of descriptors one after the other, and return the first."""
-    first = 900
+    first = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
     for number, each in enumerate(sockets):
         os.dup2(each if isinstance(each, int) else each.fileno(), first + number)
     try:

@@ -15,12 +15,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import HostUnreadable
+from topcon.exporter.options import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_PORT = 9338
-"""The number that Prometheus' registry gives to an alternative of cAdvisor."""
 FIRST_HANDED_FD = 3
 """The descriptors that a service manager hands over begin here."""
 BACKLOG = 128

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+DEFAULT_PORT = 9338
+"""The number that Prometheus' registry gives to an alternative of cAdvisor."""
+
 OPT_IN_GROUPS = frozenset({"sched", "memory_numa", "tcp", "udp", "advtcp", "hugetlb", "cpu_topology"})
 """Groups of families that are dear or seldom wanted, under cAdvisor's names for them."""
 

@@ -7,7 +7,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from topcon.columns import DEFAULT_SORT
-from topcon.config import DEFAULT_PORT, SETTINGS, Config
+from topcon.config import SETTINGS, Config
+from topcon.exporter.options import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from topcon.config import Setting
