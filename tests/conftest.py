@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeHost
 
+from topcon.kernel.cgroup import CgroupFs
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -27,3 +30,19 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_HOST", "XDG_RUNTIME_DIR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION", "SUDO_USER"):
         monkeypatch.delenv(name, raising=False)
     os.environ.setdefault("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def _descriptors_given_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the files that tests keep open, as topcon does when it ends."""
+    made: list[CgroupFs] = []
+    begin = CgroupFs.__init__
+
+    def noted(cgroups: CgroupFs, *arguments: Any, **options: Any) -> None:
+        begin(cgroups, *arguments, **options)
+        made.append(cgroups)
+
+    monkeypatch.setattr(CgroupFs, "__init__", noted)
+    yield
+    for cgroups in made:
+        cgroups.close()

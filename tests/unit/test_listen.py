@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,6 @@ from topcon.exporter.listen import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from topcon.exporter.listen import Address, Listener
 
@@ -203,7 +203,7 @@ def test_a_socket_that_is_gone_is_no_error(tmp_path: Path) -> None:
 @contextmanager
 def in_a_row(*sockets: socket.socket | int) -> Iterator[int]:
     """Have copies of descriptors one after the other, and return the first."""
-    first = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+    first = max(int(link.name) for link in Path("/proc/self/fd").iterdir()) + 1
     for number, each in enumerate(sockets):
         os.dup2(each if isinstance(each, int) else each.fileno(), first + number)
     try:

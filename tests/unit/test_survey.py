@@ -151,7 +151,7 @@ def test_the_thread_begins_when_it_is_aimed_and_looks_at_the_newest_targets(
     monkeypatch.setattr(module, "LEAST_REST_S", 0.001)
     monkeypatch.setattr(module, "RESTS_PER_ROUND", 0)
     assert started.newest is None
-    assert "topcon-survey" not in {thread.name for thread in threading.enumerate()}
+    assert not started._thread.is_alive()
 
     started.aim((target_of(surveyed),))
     until(lambda: started.newest and started.newest.survey.tasks)
