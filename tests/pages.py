@@ -68,6 +68,25 @@ POD_NETNS, WEB_NETNS = NetnsKey(4026533001), NetnsKey(4026533002)
 
 Labels = frozenset[tuple[str, str]]
 
+CADVISORS_OWN = frozenset(
+    {
+        "cadvisor_version_info",
+        "container_cpu_load_d_average_10s",
+        "container_fs_inodes_total",
+        "container_hugetlb_failcnt",
+        "container_memory_failcnt",
+        "container_network_advance_tcp_stats_total",
+        "container_network_tcp6_usage_total",
+        "container_network_tcp_usage_total",
+        "container_network_udp6_usage_total",
+        "container_network_udp_usage_total",
+        "machine_dimm_count",
+        "machine_node_hugepages_count",
+        "machine_thread_siblings_count",
+    }
+)
+"""cAdvisor's names that break the conventions; dashboards ask for them as they are."""
+
 
 def pod_path(name: str) -> CgroupPath:
     """Return the cgroup of a container of the pod."""

@@ -32,25 +32,6 @@ NOT_TAKEN = tuple(
     for what in ("duplicate_timestamp", "out_of_order", "out_of_bounds")
 )
 
-LINTED_NAMES = frozenset(
-    (
-        "cadvisor_version_info",
-        "container_cpu_load_d_average_10s",
-        "container_fs_inodes_total",
-        "container_hugetlb_failcnt",
-        "container_memory_failcnt",
-        "container_network_advance_tcp_stats_total",
-        "container_network_tcp6_usage_total",
-        "container_network_tcp_usage_total",
-        "container_network_udp6_usage_total",
-        "container_network_udp_usage_total",
-        "machine_dimm_count",
-        "machine_node_hugepages_count",
-        "machine_thread_siblings_count",
-    )
-)
-"""cAdvisor's names that the linter finds fault with; dashboards ask for them as they are."""
-
 
 @pytest.fixture(scope="module")
 def _prometheus() -> None:

@@ -10,6 +10,7 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from pages import (
     APP,
+    CADVISORS_OWN,
     POD_NETNS,
     SANDBOX,
     SIDE,
@@ -293,21 +294,6 @@ def test_under_the_old_name_load_is_in_thousandths_and_under_ours_it_is_not() ->
 
 # 20: the conventions of names, as far as they can be told from a page.
 
-CADVISORS_OWN = {
-    "cadvisor_version_info",
-    "container_cpu_load_d_average_10s",
-    "container_fs_inodes_total",
-    "container_hugetlb_failcnt",
-    "container_memory_failcnt",
-    "container_network_advance_tcp_stats_total",
-    "container_network_tcp6_usage_total",
-    "container_network_tcp_usage_total",
-    "container_network_udp6_usage_total",
-    "container_network_udp_usage_total",
-    "machine_dimm_count",
-    "machine_node_hugepages_count",
-    "machine_thread_siblings_count",
-}
 TYPE_WORDS = {"counter", "gauge", "histogram", "summary"}
 ABBREVIATED = {"s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d"}
 UNITS = {"milliseconds", "microseconds", "nanoseconds", "minutes", "hours", "days", "kilobytes", "megabytes", "bits"}

@@ -562,6 +562,7 @@ def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> di
     """Add up the kills of all that have been in a place: a new container counts from 0 again, this does not."""
     before = step.previous.oom_kills if step.previous else {}
     counts = {place: before.get(place, 0) for place in (place_of(each.container, each.pod) for each in gone)}
+    renamed: list[tuple[ContainerKey, Place]] = []
     for pod in pods:
         for container in pod.containers:
             place, was = place_of(container, pod), step.last_of(container.key)
@@ -569,16 +570,19 @@ def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> di
                 counts[place] = before.get(place, 0)
             counts[place] += _counted_kills(container, was)
             if was is not None and was.info.source is not container.info.source:
-                # It has got its name only now, or has lost it.
-                nameless = _last_place(step, was)
-                counts[place] += before.get(nameless, 0) if nameless != place else 0
+                renamed.append((container.key, place))
+    # They have got their names only now, or have lost them.
+    was_at = _places_before(step) if renamed else {}
+    for key, place in renamed:
+        nameless = was_at[key]
+        counts[place] += before.get(nameless, 0) if nameless != place else 0
     return counts
 
 
-def _last_place(step: _Step, container: ContainerNode) -> Place:
-    gone = step.gone_before.get(container.key)
-    pods = [gone.pod] if gone else step.previous.pods if step.previous else ()
-    return next(place_of(container, pod) for pod in pods if any(each.key == container.key for each in pod.containers))
+def _places_before(step: _Step) -> dict[ContainerKey, Place]:
+    pods = step.previous.pods if step.previous else ()
+    places = {container.key: place_of(container, pod) for pod in pods for container in pod.containers}
+    return places | {key: place_of(gone.container, gone.pod) for key, gone in step.gone_before.items()}
 
 
 def _counted_kills(container: ContainerNode, before: ContainerNode | None) -> int:
