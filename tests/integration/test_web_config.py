@@ -38,7 +38,7 @@ VALID = (
     f"tls_server_config: {{{PAIR}, cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]}}",
     f"tls_server_config: {{{PAIR}, cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384]}}",
     f"tls_server_config: {{{PAIR}, curve_preferences: [CurveP256]}}",
-    f"tls_server_config: {{{PAIR}, curve_preferences: [X25519]}}",
+    f"tls_server_config: {{{PAIR}, curve_preferences: [CurveP521]}}",
     f"tls_server_config: {{{PAIR}, prefer_server_cipher_suites: no}}",
     f"tls_server_config: {{{PAIR}, prefer_server_cipher_suites: On}}",
     f"basic_auth_users: {{alice: '{HASH}'}}",

@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 SANS = "DNS:scraper.example,IP:192.0.2.1,IP:2001:db8::1,URI:spiffe://example/scraper,email:ops@example.org"
+
+
+def _can_set(curve: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve(curve)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates with openssl")
 
@@ -270,9 +279,22 @@ def test_several_curves_are_refused_where_python_can_set_one(certificates: Path)
         make_context(settings(certificates, curves=("X25519", "CurveP256")))
 
 
-@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("curve", ["CurveP256", "CurveP384", "CurveP521"])
 def test_openssl_knows_all_curves(certificates: Path, curve: str) -> None:
     make_context(settings(certificates, curves=(curve,)))
+
+
+def test_a_curve_that_older_pythons_cannot_set_is_set_or_refused(certificates: Path) -> None:
+    refused = pytest.raises(UsageError, match="^curve_preferences: this Python cannot set X25519$")
+    with nullcontext() if _can_set("X25519") else refused:
+        make_context(settings(certificates, curves=("X25519",)))
+
+
+def test_what_openssl_does_not_know_is_refused(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CURVES, "CurveP256", "no-such-curve")
+
+    with pytest.raises(UsageError, match="^curve_preferences: this Python cannot set CurveP256$"):
+        make_context(settings(certificates, curves=("CurveP256",)))
 
 
 def test_openssl_knows_all_ciphers(certificates: Path) -> None:

@@ -113,15 +113,20 @@ def _set_ciphers(context: ssl.SSLContext, settings: TlsSettings) -> None:
 
 def _set_curves(context: ssl.SSLContext, curves: tuple[str, ...]) -> None:
     names = [CURVES[name] for name in curves]
-    if len(names) == 1:
-        context.set_ecdh_curve(names[0])
-    elif names:
-        # Python 3.15 and later.
-        set_groups = getattr(context, "set_groups", None)
-        if set_groups is None:
-            message = "curve_preferences: this Python can set one curve only"
-            raise UsageError(message)
+    # Python 3.15 and later.
+    set_groups = getattr(context, "set_groups", None)
+    if names and set_groups is not None:
         set_groups(":".join(names))
+    elif len(names) == 1:
+        try:
+            context.set_ecdh_curve(names[0])
+        except (ssl.SSLError, ValueError) as error:
+            # Older ones, such as Debian 12's, cannot set X25519.
+            message = f"curve_preferences: this Python cannot set {curves[0]}"
+            raise UsageError(message) from error
+    elif names:
+        message = "curve_preferences: this Python can set one curve only"
+        raise UsageError(message)
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
