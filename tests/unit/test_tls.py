@@ -285,7 +285,7 @@ def test_openssl_knows_all_curves(certificates: Path, curve: str) -> None:
 
 
 def test_a_curve_that_older_pythons_cannot_set_is_set_or_refused(certificates: Path) -> None:
-    refused = pytest.raises(UsageError, match="^curve_preferences: this Python cannot set X25519$")
+    refused = pytest.raises(UsageError, match=r"^curve_preferences: this Python cannot set X25519$")
     with nullcontext() if _can_set("X25519") else refused:
         make_context(settings(certificates, curves=("X25519",)))
 
@@ -293,7 +293,7 @@ def test_a_curve_that_older_pythons_cannot_set_is_set_or_refused(certificates: P
 def test_what_openssl_does_not_know_is_refused(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CURVES, "CurveP256", "no-such-curve")
 
-    with pytest.raises(UsageError, match="^curve_preferences: this Python cannot set CurveP256$"):
+    with pytest.raises(UsageError, match=r"^curve_preferences: this Python cannot set CurveP256$"):
         make_context(settings(certificates, curves=("CurveP256",)))
 
 
