@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from topcon.exporter.families import Number
+    from topcon.exporter.labels import Labels
     from topcon.exporter.page import Page, Row, Subject
     from topcon.model.sample import (
         CgroupDetail,
@@ -226,9 +227,7 @@ def _disks(page: Page) -> list[Row[DiskStat]]:
 
 def _file_systems(page: Page) -> list[Row[tuple[int, int, int, int]]]:
     """Bytes used, bytes in all, inodes, inodes that are free: of the host's file systems, and of containers' layers."""
-    survey = page.snapshot.sample.survey
-    if survey is None:
-        return []
+    survey = page.survey
     rows = []
     for subject in page.subjects:
         if subject.is_root:
@@ -288,42 +287,31 @@ def _advanced_tcp(page: Page) -> list[Row[int]]:
 
 
 def _protocol(page: Page, subject: Subject) -> ProtocolStat | None:
-    survey, netns = page.snapshot.sample.survey, page.netns(subject)
-    return survey.protocols.get(netns) if survey is not None and netns is not None else None
+    netns = page.netns(subject)
+    return page.survey.protocols.get(netns) if netns is not None else None
+
+
+def _surveyed(page: Page) -> Iterator[tuple[Labels, TaskStat]]:
+    tasks = page.survey.tasks
+    for subject in page.subjects:
+        if (found := tasks.get(subject.cgroup.path)) is not None:
+            yield subject.labels, found
 
 
 def _tasks(page: Page) -> list[Row[TaskStat]]:
-    survey = page.snapshot.sample.survey
-    if survey is None:
-        return []
-    return [
-        (subject.labels.text, tasks)
-        for subject in page.subjects
-        if (tasks := survey.tasks.get(subject.cgroup.path)) is not None
-    ]
+    return [(labels.text, tasks) for labels, tasks in _surveyed(page)]
 
 
 def _task_states(page: Page) -> list[Row[int]]:
-    survey = page.snapshot.sample.survey
-    if survey is None:
-        return []
     return [
-        (subject.labels.with_(("state", state)), sum(tasks.states.get(letter, 0) for letter in letters))
-        for subject in page.subjects
-        if (tasks := survey.tasks.get(subject.cgroup.path)) is not None
+        (labels.with_(("state", state)), sum(tasks.states.get(letter, 0) for letter in letters))
+        for labels, tasks in _surveyed(page)
         for state, letters in TASK_STATES.items()
     ]
 
 
 def _open_files_limits(page: Page) -> list[Row[int | None]]:
-    survey = page.snapshot.sample.survey
-    if survey is None:
-        return []
-    return [
-        (subject.labels.with_(("ulimit", "max_open_files")), tasks.open_files_limit)
-        for subject in page.subjects
-        if (tasks := survey.tasks.get(subject.cgroup.path)) is not None
-    ]
+    return [(labels.with_(("ulimit", "max_open_files")), tasks.open_files_limit) for labels, tasks in _surveyed(page)]
 
 
 def _last_seen(page: Page) -> list[Row[int]]:

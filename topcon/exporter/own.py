@@ -19,7 +19,7 @@ from topcon.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from topcon.exporter.labels import Pair
+    from topcon.exporter.labels import Labels, Pair
     from topcon.exporter.page import Page, Row
     from topcon.model.sample import (
         CgroupSample,
@@ -131,23 +131,20 @@ def _of_cgroups(get: Callable[[CgroupSample], T | None]) -> Callable[[Page], lis
     return rows
 
 
+def _surveyed(page: Page) -> Iterator[tuple[Labels, TaskStat]]:
+    for each in page.snapshot.containers.values():
+        tasks = page.survey.tasks.get(each.cgroup.path) if each.cgroup else None
+        if tasks is not None:
+            yield page.identity(each), tasks
+
+
 def _tasks(page: Page) -> list[Row[TaskStat]]:
-    survey = page.snapshot.sample.survey
-    return [
-        (page.identity(each).text, tasks)
-        for each in page.snapshot.containers.values()
-        if survey and each.cgroup and (tasks := survey.tasks.get(each.cgroup.path))
-    ]
+    return [(labels.text, tasks) for labels, tasks in _surveyed(page)]
 
 
 def _threads(page: Page) -> list[Row[int]]:
-    survey = page.snapshot.sample.survey
     rows: list[Row[int]] = []
-    for each in page.snapshot.containers.values():
-        tasks = survey.tasks.get(each.cgroup.path) if survey and each.cgroup else None
-        if tasks is None:
-            continue
-        labels = page.identity(each)
+    for labels, tasks in _surveyed(page):
         counts = dict.fromkeys(THREAD_STATES.values(), 0)
         for letter, count in tasks.states.items():
             state = THREAD_STATES.get(letter, "unknown")
@@ -255,11 +252,11 @@ def _kind(path: str, container: ContainerNode | None, pod: PodNode | None) -> st
 
 def _protocols(page: Page) -> Iterator[tuple[PodNode, ProtocolStat]]:
     """Each network namespace once, of the pod of whoever owns it."""
-    survey = page.snapshot.sample.survey
-    for pod in page.snapshot.pods if survey else ():
+    for pod in page.snapshot.pods:
         for each in pod.containers:
-            if survey and each.netns and each.is_network_owner and each.netns in survey.protocols:
-                yield pod, survey.protocols[each.netns]
+            protocol = page.survey.protocols.get(each.netns) if each.netns and each.is_network_owner else None
+            if protocol is not None:
+                yield pod, protocol
 
 
 def _tcp(key: str) -> Callable[[Page], list[Row[int]]]:

@@ -10,7 +10,7 @@ from topcon import __version__
 from topcon.exporter.labels import LabelCache, Labels, container_label, path_text
 from topcon.exporter.options import ExportOptions, LabelMode
 from topcon.model.pods import COMPOSE_PROJECT, COMPOSE_SERVICE
-from topcon.model.sample import PodKind, Role
+from topcon.model.sample import PodKind, Role, Survey
 from topcon.text import printable
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ ALLOWED_LABELS = (
 """The container labels that become ``container_label_*``: those that well-known dashboards ask for."""
 
 KUBERNETES_CONTAINER = "io.kubernetes.container.name"
+NOTHING_SURVEYED = Survey(monotonic_ns=0, duration_s=0.0)
 
 T = TypeVar("T")
 Row = tuple[str, T]
@@ -104,6 +105,11 @@ class Page:
         if rows is None:
             rows = self._rows[make] = _told_apart(make(self))
         return rows  # type: ignore[return-value] # what a function made has the type that it says
+
+    @property
+    def survey(self) -> Survey:
+        """What is read on a thread of its own; empty before the first is done."""
+        return self.snapshot.sample.survey or NOTHING_SURVEYED
 
     @cached_property
     def is_kubelet(self) -> bool:
