@@ -19,18 +19,20 @@ from topcon.kernel import disk as module
 from topcon.kernel.disk import (
     AGAIN_S,
     DUTY,
-    DiskMount,
     Disks,
     Layer,
-    parse_disk_mounts,
-    parse_upper_directory,
+    disk_mounts,
+    upper_directory,
     walk,
 )
+from topcon.kernel.mount import parse_mountinfo
 from topcon.kernel.survey import Target
 from topcon.model.sample import CgroupPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from topcon.kernel.mount import Mount
 
 WEB, DB = CgroupPath("/docker/web"), CgroupPath("/docker/db")
 OVERLAY = "500 499 0:60 / / rw,relatime master:1 - overlay overlay rw,lowerdir={lower},upperdir={upper},workdir=/w\n"
@@ -43,10 +45,12 @@ MOUNTS = b"""\
 
 
 def test_only_what_is_on_a_device_is_a_disk_mount() -> None:
-    assert parse_disk_mounts(MOUNTS, "mountinfo") == [
-        DiskMount((8, 1), "/", "/dev/sda1"),
-        DiskMount((8, 1), "/mnt/with blank", "/dev/sda1"),
-        DiskMount((0, 40), "/home", "/dev/sdb"),
+    mounts = disk_mounts(parse_mountinfo(MOUNTS, "mountinfo"))
+
+    assert [(mount.device, mount.point, mount.source) for mount in mounts] == [
+        ((8, 1), "/", "/dev/sda1"),
+        ((8, 1), "/mnt/with blank", "/dev/sda1"),
+        ((0, 40), "/home", "/dev/sdb"),
     ]
 
 
@@ -67,26 +71,26 @@ def test_only_what_is_on_a_device_is_a_disk_mount() -> None:
     ],
 )
 def test_the_layer_is_that_of_the_overlay_on_the_root(text: str, expected: str | None) -> None:
-    assert parse_upper_directory(text.encode(), "mountinfo") == expected
+    assert upper_directory(parse_mountinfo(text.encode(), "mountinfo")) == expected
 
 
-@pytest.mark.parametrize("parse", [parse_disk_mounts, parse_upper_directory])
+@pytest.mark.parametrize("choose", [disk_mounts, upper_directory])
 @given(raw=st.binary() | st.binary().map(lambda raw: b"1 2 8:1 / / rw - " + raw) | st.binary().map(MOUNTS.__add__))
-def test_any_bytes_parse_or_raise_a_parse_error(parse: Callable[[bytes, str], object], raw: bytes) -> None:
+def test_any_bytes_parse_or_raise_a_parse_error(choose: Callable[[list[Mount]], object], raw: bytes) -> None:
     with suppress(ParseError):
-        parse(raw, "file")
+        choose(parse_mountinfo(raw, "file"))
 
 
 @pytest.mark.parametrize("line", [b"1 2 x / / rw - ext4 /dev/sda1 rw\n", b"1 2 - ext4 /dev/sda1 rw\n"])
 def test_a_mount_in_another_form_is_not_understood(line: bytes) -> None:
     with pytest.raises(ParseError):
-        parse_disk_mounts(line, "mountinfo")
+        disk_mounts(parse_mountinfo(line, "mountinfo"))
 
 
 @pytest.mark.parametrize("line", [b"1 2 - overlay overlay rw\n", b"1 2 0:6 / / rw - overlay\n"])
 def test_a_root_in_another_form_is_not_understood(line: bytes) -> None:
     with pytest.raises(ParseError):
-        parse_upper_directory(line, "mountinfo")
+        upper_directory(parse_mountinfo(line, "mountinfo"))
 
 
 # Walking.

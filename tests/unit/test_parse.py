@@ -544,11 +544,11 @@ def _stat(comm: bytes, state: bytes = b"S", ppid: int = 1, start_ticks: int = 5_
     ],
 )
 def test_a_command_may_hold_anything_even_brackets(comm: bytes, expected: str) -> None:
-    assert parse_stat(_stat(comm), PATH) == ProcessStat(expected, "S", 1, 5_000_000)
+    assert parse_stat(_stat(comm), PATH) == ProcessStat(expected, "S", 1, 1, 5_000_000)
 
 
 def test_a_zombie_has_its_state_and_its_parent() -> None:
-    assert parse_stat(_stat(b"sh", b"Z", 77, 12), PATH) == ProcessStat("sh", "Z", 77, 12)
+    assert parse_stat(_stat(b"sh", b"Z", 77, 12), PATH) == ProcessStat("sh", "Z", 77, 1, 12)
 
 
 @pytest.mark.parametrize("raw", [b"", b"4242 sleep S 1\n", b"4242 (sleep) S\n", b"4242 (sleep) S one" + b" 0" * 40])
@@ -688,27 +688,30 @@ def test_only_established_connections_are_counted() -> None:
     [
         (
             b"25 31 0:22 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n",
-            Mount("/", "/sys/fs/cgroup", "cgroup2", frozenset({"rw", "nsdelegate", "memory_recursiveprot"})),
+            Mount(
+                *((0, 22), "/", "/sys/fs/cgroup", "cgroup2", "cgroup2"),
+                frozenset({"rw", "nsdelegate", "memory_recursiveprot"}),
+            ),
         ),
         (
             b"32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:10 master:4 - cgroup cgroup rw,cpu,cpuacct\n",
-            Mount("/", "/sys/fs/cgroup/cpu,cpuacct", "cgroup", frozenset({"rw", "cpu", "cpuacct"})),
+            Mount((0, 29), "/", "/sys/fs/cgroup/cpu,cpuacct", "cgroup", "cgroup", frozenset({"rw", "cpu", "cpuacct"})),
         ),
         (
             b"700 690 0:30 /../.. /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n",
-            Mount("/../..", "/sys/fs/cgroup", "cgroup2", frozenset({"rw"})),
+            Mount((0, 30), "/../..", "/sys/fs/cgroup", "cgroup2", "cgroup", frozenset({"rw"})),
         ),
         (
             b"88 1 8:1 /a\\040b /mnt/my\\040disk\\011\\134 rw - ext4 /dev/disk\\040one rw\n",
-            Mount("/a b", "/mnt/my disk\t\\", "ext4", frozenset({"rw"})),
+            Mount((8, 1), "/a b", "/mnt/my disk\t\\", "ext4", "/dev/disk one", frozenset({"rw"})),
         ),
         (
             b"90 1 0:52 / /run/empty rw - tmpfs  rw,size=4k\n",
-            Mount("/", "/run/empty", "tmpfs", frozenset({"rw", "size=4k"})),
+            Mount((0, 52), "/", "/run/empty", "tmpfs", "", frozenset({"rw", "size=4k"})),
         ),
         (
             b"91 1 0:4 net:[4026532200] /run/netns/a rw - nsfs nsfs rw\n",
-            Mount("net:[4026532200]", "/run/netns/a", "nsfs", frozenset({"rw"})),
+            Mount((0, 4), "net:[4026532200]", "/run/netns/a", "nsfs", "nsfs", frozenset({"rw"})),
         ),
     ],
 )

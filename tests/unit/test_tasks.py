@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from topcon.errors import ParseError
 from topcon.kernel import tasks as module
+from topcon.kernel.process import parse_stat
 from topcon.kernel.survey import Target
 from topcon.kernel.tasks import (
     MOST_DESCRIPTORS,
@@ -27,7 +28,6 @@ from topcon.kernel.tasks import (
     TaskCounts,
     parse_open_files_limit,
     parse_schedstat,
-    parse_task_stat,
 )
 from topcon.model.sample import CgroupPath
 
@@ -115,10 +115,10 @@ def read(counts: TaskCounts, *targets: Target, now_s: float = 0.0) -> dict[Cgrou
     ],
 )
 def test_a_task_is_parsed_whatever_its_name(raw: bytes, expected: tuple[object, ...]) -> None:
-    assert parse_task_stat(raw, "stat") == expected
+    assert parse_stat(raw, "stat")[1:] == expected
 
 
-@pytest.mark.parametrize("parse", [parse_task_stat, parse_schedstat, parse_open_files_limit])
+@pytest.mark.parametrize("parse", [parse_stat, parse_schedstat, parse_open_files_limit])
 @given(
     raw=st.binary()
     | st.binary().map(lambda raw: b"1 (x) " + raw)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import stat
 import time
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ from typing import TYPE_CHECKING
 from topcon.errors import ParseError
 from topcon.kernel.files import Access
 from topcon.kernel.host import parse_partitions
-from topcon.model.sample import Device, FilesystemStat, LayerStat
+from topcon.kernel.mount import is_below, parse_mountinfo, unescape
+from topcon.model.sample import FilesystemStat, LayerStat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
+    from topcon.kernel.mount import Mount
     from topcon.kernel.survey import Target
-    from topcon.model.sample import CgroupPath
+    from topcon.model.sample import CgroupPath, Device
 
 DUTY = 0.02
 """Share of the time that may go into walking through layers."""
@@ -38,17 +39,7 @@ BLOCK_BYTES = 512
 """What ``st_blocks`` counts, whatever the file system's own blocks are."""
 
 _DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
-_SOURCE = b" /dev/"
-
-
-@dataclass(frozen=True, slots=True)
-class DiskMount:
-    """A line of mountinfo whose source is a device."""
-
-    device: Device
-    """Of its files; its major number is 0 where the file system makes numbers of its own up, as btrfs does."""
-    point: str
-    source: str
+_UPPER = "upperdir="
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +50,25 @@ class Layer:
     used_inodes: int
 
 
-def parse_disk_mounts(raw: bytes, path: str) -> list[DiskMount]:
-    r"""Parse the lines of mountinfo whose source is below ``/dev``; octal escapes such as ``\040`` are resolved.
-
-    ::
-
-        27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
-    """
-    mounts = []
-    for line in raw.split(b"\n"):
-        before, _, after = line.partition(b" - ")
-        if _SOURCE not in after:
-            continue
-        try:
-            _, _, device, _, point, *_ = before.split(b" ")
-            _, source, *_ = after.split(b" ")
-            major, minor = map(int, device.split(b":"))
-        except ValueError:
-            raise ParseError(path, line.decode(errors="replace")) from None
-        mounts.append(DiskMount((major, minor), _unescape(point), _unescape(source)))
-    return mounts
+def disk_mounts(mounts: Iterable[Mount]) -> list[Mount]:
+    """Choose the mounts whose source is below ``/dev``."""
+    return [mount for mount in mounts if mount.source.startswith("/dev/")]
 
 
-def parse_upper_directory(raw: bytes, path: str) -> str | None:
+def upper_directory(mounts: Iterable[Mount]) -> str | None:
     """Return where the overlay on ``/`` keeps what is written to it; None if there is no such overlay.
 
-    ::
+    Its line in mountinfo::
 
         500 499 0:60 / / rw - overlay overlay rw,lowerdir=/o/1/fs,upperdir=/o/2/fs,workdir=/o/2/work
     """
-    upper = None
-    for line in raw.split(b"\n"):
-        before, _, after = line.partition(b" - ")
-        if not before:
-            continue
-        try:
-            point, fstype, options = before.split(b" ")[4], *after.split(b" ", 2)[::2]
-        except (IndexError, ValueError):
-            raise ParseError(path, line.decode(errors="replace")) from None
-        if point == b"/":
-            # A later line is mounted over an earlier one.
-            upper = _option(options, b"upperdir=") if fstype == b"overlay" else None
-    return upper
-
-
-def _option(options: bytes, name: bytes) -> str | None:
-    value = next((each.removeprefix(name) for each in options.split(b",") if each.startswith(name)), b"")
+    roots = [mount for mount in mounts if mount.point == "/"]
+    # A later line is mounted over an earlier one.
+    if not roots or roots[-1].fstype != "overlay":
+        return None
+    upper = next((each.removeprefix(_UPPER) for each in roots[-1].options if each.startswith(_UPPER)), "")
     # One that is not absolute is below a directory that only the runtime knew.
-    return _unescape(value) if value.startswith(b"/") else None
-
-
-def _unescape(name: bytes) -> str:
-    return os.fsdecode(re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), name))
+    return unescape(upper) if upper.startswith("/") else None
 
 
 class _TooMuch(Exception):
@@ -244,7 +202,7 @@ class Disks:
         self._clock = clock
         self._access = Access()
         self._raw = (b"", b"")
-        self._mounts: list[DiskMount] = []
+        self._mounts: list[Mount] = []
         self._host_upper: str | None = None
         self._partitions: Mapping[Device, str] = {}
         self._begun: dict[CgroupPath, float] = {}
@@ -260,7 +218,7 @@ class Disks:
             ParseError: a file is not in its documented form.
         """
         self._read_mounts()
-        points: dict[str, DiskMount] = {}
+        points: dict[str, Mount] = {}
         for mount in self._mounts:
             name = self._name(mount)
             if name is not None and (name not in points or len(mount.point) < len(points[name].point)):
@@ -271,12 +229,12 @@ class Disks:
         paths = f"{self._proc_root}/1/mountinfo", f"{self._proc_root}/partitions"
         mounts, partitions = (self._access.read(path) or b"" for path in paths)
         if (mounts, partitions) != self._raw:
-            self._mounts = parse_disk_mounts(mounts, paths[0])
+            parsed = parse_mountinfo(mounts, paths[0])
+            self._mounts, self._host_upper = disk_mounts(parsed), upper_directory(parsed)
             self._partitions = parse_partitions(partitions, paths[1])
-            self._host_upper = parse_upper_directory(mounts, paths[0])
             self._raw = mounts, partitions
 
-    def _name(self, mount: DiskMount) -> str | None:
+    def _name(self, mount: Mount) -> str | None:
         """Return the device that a file system is on; None if that is no block device."""
         partition = self._partitions.get(mount.device)
         if mount.source == "/dev/root":
@@ -285,7 +243,7 @@ class Disks:
         is_block = partition is not None or mount.source.removeprefix("/dev/") in self._partitions.values()
         return mount.source if is_block else None
 
-    def _filesystem(self, mount: DiskMount) -> FilesystemStat | None:
+    def _filesystem(self, mount: Mount) -> FilesystemStat | None:
         point = f"{self._host_root}{mount.point}"
         try:
             device = os.stat(point).st_dev  # noqa: PTH116  its neighbour has no such form
@@ -352,7 +310,7 @@ class Disks:
     def _begin(self, path: CgroupPath, pid: int, now: float) -> _Walk | None:
         self._begun[path] = now
         mountinfo = f"{self._proc_root}/{pid}/mountinfo"
-        upper = parse_upper_directory(self._access.read(mountinfo) or b"", mountinfo)
+        upper = upper_directory(parse_mountinfo(self._access.read(mountinfo) or b"", mountinfo))
         if upper == self._host_upper:
             # Its root is the host's, which is an overlay on systems that live on a medium.
             upper = None
@@ -380,7 +338,7 @@ class Disks:
             return f"/dev/{self._partitions[device]}"
         if device[0]:
             return None
-        around = [mount for mount in self._mounts if not mount.device[0] and _is_below(path, mount.point)]
+        around = [mount for mount in self._mounts if not mount.device[0] and is_below(path, mount.point)]
         return self._name(max(around, key=lambda mount: len(mount.point))) if around else None
 
     def _step(self, going: _Walk | None) -> None:
@@ -403,7 +361,3 @@ class Disks:
                     inodes=going.room.f_files,
                     inodes_free=going.room.f_ffree,
                 )
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path.startswith(directory.rstrip("/") + "/")

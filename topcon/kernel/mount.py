@@ -1,4 +1,4 @@
-"""Where the cgroup hierarchies are mounted, and so which version the host runs (proc_pid_mountinfo(5))."""
+"""What is mounted (proc_pid_mountinfo(5)): the cgroup hierarchies among it, and so which version the host runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from topcon.model.sample import CgroupMode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from topcon.model.sample import Device
+
 CGROUP_ROOT = "/sys/fs/cgroup"
 V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "freezer")
 """The controllers of version 1 that topcon reads."""
@@ -22,12 +24,15 @@ V1_CONTROLLERS = ("cpu", "cpuacct", "memory", "blkio", "pids", "freezer")
 class Mount:
     """One line of mountinfo."""
 
+    device: Device
+    """Of its files; the major number is 0 where the file system makes numbers of its own up, as btrfs does."""
     root: str
     """The directory of the file system that is its root: ``/`` unless only a part is mounted."""
     point: str
     fstype: str
+    source: str
     options: frozenset[str]
-    """The super block's options; for cgroup v1 they name the controllers."""
+    """The super block's options, as they are written; for cgroup v1 they name the controllers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +74,29 @@ def parse_mountinfo(raw: bytes, path: str) -> list[Mount]:
     for line in raw.decode(errors="surrogateescape").removesuffix("\n").split("\n") if raw else ():
         before, _, after = line.partition(" - ")
         try:
-            _, _, _, root, point, *_ = before.split(" ")
-            fstype, _, options = after.split(" ", 2)
+            _, _, numbers, root, point, *_ = before.split(" ")
+            major, minor = map(int, numbers.split(":"))
+            fstype, source, options = after.split(" ", 2)
         except ValueError:
             raise ParseError(path, line) from None
-        mounts.append(Mount(_unescape(root), _unescape(point), fstype, frozenset(options.split(","))))
+        mounts.append(
+            Mount(
+                device=(major, minor),
+                root=unescape(root),
+                point=unescape(point),
+                fstype=fstype,
+                source=unescape(source),
+                options=frozenset(options.split(",")),
+            )
+        )
     return mounts
 
 
-def _unescape(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+def unescape(text: str) -> str:
+    r"""Resolve the octal escapes of mountinfo, such as ``\040``; each is a byte."""
+    raw = text.encode(errors="surrogateescape")
+    raw = re.sub(rb"\\([0-3][0-7]{2})", lambda match: bytes([int(match[1], 8)]), raw)
+    return raw.decode(errors="surrogateescape")
 
 
 def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
@@ -92,12 +110,12 @@ def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
     """
     path = f"{proc_root}/self/mountinfo"
     mounts = [mount for mount in parse_mountinfo(read_small(path) or b"", path) if mount.fstype in _FSTYPES]
-    here = [(mount, mount.point) for mount in mounts if _is_below(mount.point, cgroup_root)]
+    here = [(mount, mount.point) for mount in mounts if is_below(mount.point, cgroup_root)]
     if not here:
         here = [
             (mount, cgroup_root + mount.point.removeprefix(CGROUP_ROOT))
             for mount in mounts
-            if _is_below(mount.point, CGROUP_ROOT)
+            if is_below(mount.point, CGROUP_ROOT)
         ]
     if not here and cgroup_root == CGROUP_ROOT:
         here = [(mount, mount.point) for mount in mounts]
@@ -121,5 +139,6 @@ def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
 _FSTYPES = frozenset({"cgroup", "cgroup2"})
 
 
-def _is_below(point: str, directory: str) -> bool:
+def is_below(point: str, directory: str) -> bool:
+    """Whether a path is a directory or in it."""
     return point == directory or point.startswith(directory.rstrip("/") + "/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import ParseError
 from topcon.kernel.files import Access
@@ -19,13 +19,15 @@ CANDIDATES = 64
 """How many of a container's processes are looked at to find its first one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStat:
-    """``/proc/PID/stat``, as far as it is used."""
+class ProcessStat(NamedTuple):
+    """``/proc/PID/stat``, or that of a thread, as far as it is used. A tuple, since one is made for each thread."""
 
     comm: str
     state: str
+    """The kernel's letter."""
     ppid: int
+    threads: int
+    """Of the process."""
     start_ticks: int
     """Clock ticks after boot."""
 
@@ -53,10 +55,10 @@ class SignalMasks:
 def parse_stat(raw: bytes, path: str) -> ProcessStat:
     """Parse ``/proc/PID/stat``. The command is in brackets and may itself hold brackets and blanks."""
     before, _, after = raw.rpartition(b")")
-    words = after.split()
+    words = after.split(None, 20)
     try:
         comm = before.split(b"(", 1)[1].decode(errors="replace")
-        return ProcessStat(comm, words[0].decode(), int(words[1]), int(words[19]))
+        return ProcessStat(comm, words[0].decode("ascii"), int(words[1]), int(words[17]), int(words[19]))
     except (IndexError, ValueError):
         raise ParseError(path, raw.decode(errors="replace")) from None
 

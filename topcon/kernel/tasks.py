@@ -9,16 +9,18 @@ import math
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
 from topcon.kernel.files import REFUSED, Access
 from topcon.kernel.isolated import parse_process_cgroups
+from topcon.kernel.process import parse_stat
 from topcon.model.sample import CgroupPath, TaskStat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from topcon.kernel.process import ProcessStat
     from topcon.kernel.survey import Target
 
 SMOOTHED_S = 10.0
@@ -31,26 +33,6 @@ PIECE = 200
 _READ_BYTES = 4096
 _RUNNABLE, _UNINTERRUPTIBLE, _ZOMBIE = "R", "D", "Z"
 _ROOT = CgroupPath("/")
-
-
-class TaskLine(NamedTuple):
-    """``/proc/PID/stat`` or that of a thread, as far as it is used. A tuple, since one is made for each thread."""
-
-    state: str
-    """The kernel's letter."""
-    ppid: int
-    threads: int
-    """Of its process."""
-    start_ticks: int
-
-
-def parse_task_stat(raw: bytes, path: str) -> TaskLine:
-    """Parse ``/proc/PID/stat``. The command is in brackets and may itself hold brackets and blanks."""
-    words = raw.rpartition(b")")[2].split(None, 20)
-    try:
-        return TaskLine(words[0].decode("ascii"), int(words[1]), int(words[17]), int(words[19]))
-    except (IndexError, ValueError):
-        raise ParseError(path, raw.decode(errors="replace")) from None
 
 
 def parse_schedstat(raw: bytes, path: str) -> tuple[int, int, int]:
@@ -179,7 +161,7 @@ class TaskCounts:
             if line is not None:
                 self._add(int(name), line, thread, count)
 
-    def _add(self, tid: int, line: TaskLine, directory: str, count: _Count) -> None:
+    def _add(self, tid: int, line: ProcessStat, directory: str, count: _Count) -> None:
         self._looked_at += 1
         if self._looked_at % PIECE == 0:
             self._breathe()
@@ -259,10 +241,10 @@ class TaskCounts:
             open_files_limit=count.open_files_limit,
         )
 
-    def _line(self, directory: str) -> TaskLine | None:
+    def _line(self, directory: str) -> ProcessStat | None:
         path = f"{directory}/stat"
         raw = self._read(path)
-        return parse_task_stat(raw, path) if raw else None
+        return parse_stat(raw, path) if raw else None
 
     def _read(self, path: str) -> bytes | None:
         """Read a file of one line in one read, without looking for its end: the hot path."""
