@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
 from topcon.findings import assess
-from topcon.kernel.survey import NAME as SURVEY
-from topcon.kernel.survey import Target
-from topcon.model.sample import CgroupPath, Problem, Sample, SourceSample
+from topcon.kernel.target import targets_of
+from topcon.model.sample import ROOT, CgroupPath, Problem, Sample, SourceSample
 from topcon.model.snapshot import derive
 from topcon.runtimes.paths import Place, classify
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.process import ProcFs
     from topcon.kernel.survey import SurveyThread
+    from topcon.kernel.target import Target
     from topcon.model.sample import (
         CgroupSample,
         ContainerId,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
     from topcon.runtimes.bundle import Bundles
     from topcon.runtimes.watch import RuntimeWatches
-
-ROOT = CgroupPath("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ class Sampler:
                 "processes": processes_malformed,
                 "isolated": isolated_malformed,
                 "network": networks_malformed,
-                SURVEY: finished.malformed if finished else None,
+                **({finished.source.name: finished.malformed} if finished else {}),
             }
         )
         return Sample(
@@ -242,7 +240,7 @@ class Sampler:
         seen = (inodes, wanted, processes, isolated, self._named)
         if seen != self._seen:
             self._seen = seen
-            self._targets = tuple(_targets(host, inodes, wanted, found, processes, isolated, self._is_of_container))
+            self._targets = tuple(targets_of(host, inodes, wanted, found, processes, isolated, self._is_of_container))
         return self._targets
 
     def _look_for_isolated(self, host: HostSample) -> tuple[tuple[Isolated, ...], ParseError | None]:
@@ -399,45 +397,6 @@ class Sampler:
 
 _SAID_AS = {"isolated": "processes"}
 """What a source is called to people, where that is not its own name."""
-
-
-def _targets(
-    host: HostSample,
-    inodes: Mapping[CgroupPath, int],
-    wanted: Mapping[CgroupPath, int],
-    found: Mapping[CgroupPath, FoundContainer],
-    processes: Mapping[CgroupPath, ProcessSample],
-    isolated: Iterable[Isolated],
-    is_of_container: Callable[[CgroupPath], bool],
-) -> Iterator[Target]:
-    """Share all cgroups out among those that are served: each belongs to the nearest that it is in."""
-    owners: dict[CgroupPath, CgroupPath] = {}
-    inside: dict[CgroupPath, list[CgroupPath]] = {path: [path] for path in wanted}
-    # What is above a cgroup comes before it.
-    for path in sorted(inodes):
-        if path in wanted:
-            owners[path] = path
-            continue
-        owner = owners.get(CgroupPath(path.rpartition("/")[0] or "/"))
-        if owner is not None:
-            owners[path] = owner
-            inside[owner].append(path)
-    firsts = {each.cgroup: each.process for each in isolated if each.is_alone} | dict(processes)
-    for path, cgroups in inside.items():
-        container = found.get(path)
-        process = firsts.get(path)
-        is_container = path in firsts and (container is None or is_of_container(path))
-        yield Target(
-            path=path,
-            cgroups=tuple(cgroups),
-            pid=1 if path == ROOT else process.pid if process else None,
-            netns=host.netns if path == ROOT else process.netns if process else None,
-            is_container=is_container,
-            is_nested=container is not None and container.outer is not None,
-        )
-    for each in isolated:
-        if not each.is_alone:
-            yield Target(each.cgroup, (), each.process.pid, each.process.netns)
 
 
 def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:

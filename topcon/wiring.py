@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from topcon.config import Config
     from topcon.exporter.server import Endpoint
     from topcon.exporter.web_config import WebFile
+    from topcon.kernel.cgroup import CgroupFs
+    from topcon.kernel.survey import SurveyThread
     from topcon.model.sample import Problem
     from topcon.runtimes.watch import RuntimeWatches
     from topcon.sampler import Sampler
@@ -47,7 +49,6 @@ def build_sampler(
     from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.mount import read_hierarchies
     from topcon.kernel.process import ProcFs
-    from topcon.kernel.survey import SurveyThread
     from topcon.runtimes.bundle import BUDGET_S, Bundles
     from topcon.sampler import Sampler, Sources
 
@@ -66,11 +67,15 @@ def build_sampler(
         bundles=Bundles(config.host_root, proc_root, budget_s=BUDGET_S if naming_s is None else naming_s),
         cgroup_access=cgroup_access,
         process_access=process_access,
-        survey=(
-            None if groups is None else SurveyThread(proc_root, groups, config.host_root, pids_of=cgroups.processes)
-        ),
+        survey=None if groups is None else _build_survey(config, groups, cgroups),
     )
     return Sampler(sources, has_system_cgroups=has_endpoint, problems=config.problems)
+
+
+def _build_survey(config: Config, groups: frozenset[str], cgroups: CgroupFs) -> SurveyThread:
+    from topcon.kernel.survey import SurveyThread
+
+    return SurveyThread(config.roots[0], groups, config.host_root, pids_of=cgroups.processes)
 
 
 def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:

@@ -26,7 +26,7 @@ from topcon.kernel.disk import (
     walk,
 )
 from topcon.kernel.mount import parse_mountinfo
-from topcon.kernel.survey import Target
+from topcon.kernel.target import Target
 from topcon.model.sample import CgroupPath
 
 if TYPE_CHECKING:

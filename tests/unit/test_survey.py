@@ -13,7 +13,8 @@ import pytest
 from fakes import FakeHost, FakeRuntimes, FakeWatch
 
 from topcon.kernel import survey as module
-from topcon.kernel.survey import BREATH_S, LEAST_REST_S, RESTS_PER_ROUND, SurveyThread, Target
+from topcon.kernel.survey import BREATH_S, LEAST_REST_S, RESTS_PER_ROUND, SurveyThread
+from topcon.kernel.target import Target
 from topcon.model.sample import CgroupPath, ContainerInfo, NetnsKey, RuntimeSample, Source, State
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from topcon.errors import ParseError
 from topcon.kernel import tasks as module
 from topcon.kernel.process import parse_stat
-from topcon.kernel.survey import Target
+from topcon.kernel.target import Target
 from topcon.kernel.tasks import (
     MOST_DESCRIPTORS,
     PIECE,

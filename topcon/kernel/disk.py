@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from topcon.kernel.mount import Mount
-    from topcon.kernel.survey import Target
+    from topcon.kernel.target import Target
     from topcon.model.sample import CgroupPath, Device
 
 DUTY = 0.02

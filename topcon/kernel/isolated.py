@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from topcon.errors import ParseError
 from topcon.kernel.files import REFUSED, Access
 from topcon.kernel.process import TICK_NS, ProcFs, parse_ns_pids, parse_stat
-from topcon.model.sample import SANDBOXES, SERVICES, CgroupPath, Isolated
+from topcon.model.sample import ROOT, SANDBOXES, SERVICES, CgroupPath, Isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,7 +39,6 @@ _PID, _NET = 0, 1
 _FLAGS = 6
 _PF_KTHREAD = 0x00200000
 _CLONE_NEWUTS = 0x04000000
-_ROOT = CgroupPath("/")
 _HIERARCHIES = ("", "name=systemd", "pids", "memory", "cpuacct", "cpu", "blkio")
 """Where a process's cgroup is looked up, version 2 first."""
 _DESKTOP_UNIT = re.compile(r"(app|snap|flatpak)[-.].*\.(scope|service)")
@@ -280,7 +279,7 @@ class IsolatedScan:
 
     def _isolated(self, each: _Set, face: _Face, neighbours: int) -> Isolated:
         # Those that came after the scan are not known yet.
-        pids = self._pids.intersection(self._pids_of(each.cgroup)) if each.cgroup != _ROOT else frozenset()
+        pids = self._pids.intersection(self._pids_of(each.cgroup)) if each.cgroup != ROOT else frozenset()
         # systemd gives a service's namespaces to all its processes; what unshared by itself within it is not the unit.
         unit = face.unit if pids <= self._residents.keys() else None
         return Isolated(
@@ -374,7 +373,7 @@ class _Look:
         # Of what lies outside our own cgroup namespace nobody can say here whose it is.
         if not cgroups or any(cgroup.startswith("/..") for cgroup in cgroups):
             return ()
-        return tuple(dict.fromkeys(sorted(cgroups, key=lambda cgroup: cgroup == _ROOT)))
+        return tuple(dict.fromkeys(sorted(cgroups, key=lambda cgroup: cgroup == ROOT)))
 
     def _is_child_of_ours(self, pid: int) -> bool:
         chain = []

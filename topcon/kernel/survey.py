@@ -16,6 +16,7 @@ from topcon.model.sample import SourceSample, Survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from topcon.kernel.target import Target
     from topcon.model.sample import CgroupPath, FilesystemStat, NetnsKey
 
 NAME = "survey"
@@ -23,22 +24,6 @@ LEAST_REST_S = 5.0
 RESTS_PER_ROUND = 50
 """A rest is so many times as long as the CPU time of the round before: 2% of a CPU."""
 BREATH_S = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A cgroup that is served, and what belongs to it."""
-
-    path: CgroupPath
-    cgroups: tuple[CgroupPath, ...]
-    """Itself, then those inside it that are not served; empty if only its network is asked for."""
-    pid: int | None = None
-    """Its first process."""
-    netns: NetnsKey | None = None
-    """The network namespace of that process."""
-    is_container: bool = False
-    is_nested: bool = False
-    """Whether it is inside another container."""
 
 
 @dataclass(frozen=True, slots=True)

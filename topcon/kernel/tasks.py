@@ -15,13 +15,14 @@ from topcon.errors import ParseError
 from topcon.kernel.files import REFUSED, Access
 from topcon.kernel.isolated import parse_process_cgroups
 from topcon.kernel.process import parse_stat
-from topcon.model.sample import CgroupPath, TaskStat
+from topcon.model.sample import ROOT, TaskStat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from topcon.kernel.process import ProcessStat
-    from topcon.kernel.survey import Target
+    from topcon.kernel.target import Target
+    from topcon.model.sample import CgroupPath
 
 SMOOTHED_S = 10.0
 """How long back the smoothed numbers of threads look."""
@@ -32,7 +33,6 @@ PIECE = 200
 
 _READ_BYTES = 4096
 _RUNNABLE, _UNINTERRUPTIBLE, _ZOMBIE = "R", "D", "Z"
-_ROOT = CgroupPath("/")
 
 
 def parse_schedstat(raw: bytes, path: str) -> tuple[int, int, int]:
@@ -113,7 +113,7 @@ class TaskCounts:
         malformed = []
         # On version 1 and hybrid hosts the root of a hierarchy may list what is in a cgroup of another one: it is asked
         # last, and has the rest.
-        targets = sorted((target for target in targets if target.cgroups), key=lambda target: target.path == _ROOT)
+        targets = sorted((target for target in targets if target.cgroups), key=lambda target: target.path == ROOT)
         self._memories = {target.path: self._memories.get(target.path) or _Memory() for target in targets}
         for target in targets:
             try:
@@ -208,7 +208,7 @@ class TaskCounts:
                 continue
             path = f"{self._root}/{name}/cgroup"
             cgroups = parse_process_cgroups(self._access.read(path) or b"", path).values()
-            own = next((owners[cgroup] for cgroup in cgroups if cgroup != _ROOT and cgroup in owners), None)
+            own = next((owners[cgroup] for cgroup in cgroups if cgroup != ROOT and cgroup in owners), None)
             home = own or homes.get(line.ppid)
             count = counts.get(home) if home else None
             if count is not None:

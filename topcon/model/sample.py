@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CgroupPath = NewType("CgroupPath", str)
 """A cgroup's path below the root of its hierarchy, ``/`` for the root."""
 
+ROOT = CgroupPath("/")
+"""The whole host."""
+
 ContainerId = NewType("ContainerId", str)
 """The full id that the runtime gave."""
 
