@@ -134,21 +134,15 @@ def _parser() -> argparse.ArgumentParser:
 
     setup = commands.add_parser("setup", help="print a file that is ready to use: a service, alerts, dashboards, ...")
     files = setup.add_subparsers(title="files", metavar="WHAT", required=True, parser_class=_Parser)
-    for what, text in (
-        ("systemd", "a unit of systemd for topcon serve, with no more rights than it needs"),
-        ("prometheus", "a configuration of Prometheus that scrapes topcon"),
-        ("alerts", "alert rules for Prometheus"),
-        ("grafana", "a dashboard for Grafana"),
-        ("config", "topcon's configuration file, commented"),
-    ):
+    for what, (text, write) in _SETUP.items():
         file = files.add_parser(what, help=text)
+        file.set_defaults(run=_run_setup, write=write)
         if what == "grafana":
             file.add_argument(
                 "dashboard", nargs="?", choices=DASHBOARD_NAMES, default="host", help="which (default host)"
             )
         if what == "prometheus":
             _add(file, LISTEN_SETTING)
-        file.set_defaults(run=_run_setup, what=what)
     return parser
 
 
@@ -396,15 +390,14 @@ def _run_doctor(options: dict[str, Any]) -> int:
 
 
 def _run_setup(options: dict[str, Any]) -> int:
-    what: str = options.pop("what")
-    sys.stdout.write(_SETUP[what](options))
+    write: Callable[[dict[str, Any]], str] = options.pop("write")
+    sys.stdout.write(write(options))
     return 0
 
 
-def _systemd(options: dict[str, Any]) -> str:
+def _systemd(_: dict[str, Any]) -> str:
     from topcon.setup import systemd
 
-    del options
     return systemd.unit(systemd.own_command(sys.argv[0]))
 
 
@@ -414,10 +407,9 @@ def _prometheus(options: dict[str, Any]) -> str:
     return prometheus.scrape_config(_config(options).listen)
 
 
-def _alerts(options: dict[str, Any]) -> str:
+def _alerts(_: dict[str, Any]) -> str:
     from topcon.setup import alerts
 
-    del options
     return alerts.rules()
 
 
@@ -427,20 +419,20 @@ def _grafana(options: dict[str, Any]) -> str:
     return grafana.dashboard_text(options["dashboard"])
 
 
-def _commented_config(options: dict[str, Any]) -> str:
+def _commented_config(_: dict[str, Any]) -> str:
     from topcon.setup import config
 
-    del options
     return config.commented()
 
 
-_SETUP: dict[str, Callable[[dict[str, Any]], str]] = {
-    "systemd": _systemd,
-    "prometheus": _prometheus,
-    "alerts": _alerts,
-    "grafana": _grafana,
-    "config": _commented_config,
+_SETUP: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "systemd": ("a unit of systemd for topcon serve, with no more rights than it needs", _systemd),
+    "prometheus": ("a configuration of Prometheus that scrapes topcon", _prometheus),
+    "alerts": ("alert rules for Prometheus", _alerts),
+    "grafana": ("a dashboard for Grafana", _grafana),
+    "config": ("topcon's configuration file, commented", _commented_config),
 }
+"""What can be printed: what is said of it, and what writes it."""
 
 
 def _run_action(options: dict[str, Any]) -> int:

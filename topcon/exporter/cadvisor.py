@@ -10,10 +10,11 @@ import math
 import os
 from dataclasses import fields, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
+from topcon.exporter.page import parts, surveyed
 from topcon.model.sample import Health
 from topcon.text import printable
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from topcon.exporter.families import Number
-    from topcon.exporter.labels import Labels
     from topcon.exporter.page import Page, Row, Subject
     from topcon.model.sample import (
         CgroupDetail,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
         TaskStat,
     )
     from topcon.model.snapshot import ContainerNode
-
-T = TypeVar("T")
 
 TASK_STATES = {
     "sleeping": "SI",
@@ -67,13 +65,6 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 # Rows: what the values of a family are taken from.
-
-
-def _of_cgroups(get: Callable[[CgroupSample], T | None]) -> Callable[[Page], list[Row[T]]]:
-    def rows(page: Page) -> list[Row[T]]:
-        return [(subject.labels.text, part) for subject in page.subjects if (part := get(subject.cgroup)) is not None]
-
-    return rows
 
 
 def _cpu_total(page: Page) -> list[Row[CpuStat]]:
@@ -291,27 +282,23 @@ def _protocol(page: Page, subject: Subject) -> ProtocolStat | None:
     return page.survey.protocols.get(netns) if netns is not None else None
 
 
-def _surveyed(page: Page) -> Iterator[tuple[Labels, TaskStat]]:
-    tasks = page.survey.tasks
-    for subject in page.subjects:
-        if (found := tasks.get(subject.cgroup.path)) is not None:
-            yield subject.labels, found
-
-
 def _tasks(page: Page) -> list[Row[TaskStat]]:
-    return [(labels.text, tasks) for labels, tasks in _surveyed(page)]
+    return [(labels.text, tasks) for labels, tasks in surveyed(page, page.subjects)]
 
 
 def _task_states(page: Page) -> list[Row[int]]:
     return [
         (labels.with_(("state", state)), sum(tasks.states.get(letter, 0) for letter in letters))
-        for labels, tasks in _surveyed(page)
+        for labels, tasks in surveyed(page, page.subjects)
         for state, letters in TASK_STATES.items()
     ]
 
 
 def _open_files_limits(page: Page) -> list[Row[int | None]]:
-    return [(labels.with_(("ulimit", "max_open_files")), tasks.open_files_limit) for labels, tasks in _surveyed(page)]
+    return [
+        (labels.with_(("ulimit", "max_open_files")), tasks.open_files_limit)
+        for labels, tasks in surveyed(page, page.subjects)
+    ]
 
 
 def _last_seen(page: Page) -> list[Row[int]]:
@@ -483,12 +470,12 @@ def _milli(name: str) -> Callable[[TaskStat], float]:
 
 # Tables: what dashboards ask for comes first, so that a page that is cut short still has it.
 
-_CPU = _of_cgroups(field("cpu"))
-_CPU_MAX = _of_cgroups(field("cpu_max"))
-_MEMORY = _of_cgroups(field("memory"))
-_PRESSURE = _of_cgroups(field("pressure"))
-_PIDS = _of_cgroups(field("pids"))
-_DETAIL = _of_cgroups(field("detail"))
+_CPU = parts(field("cpu"))
+_CPU_MAX = parts(field("cpu_max"))
+_MEMORY = parts(field("memory"))
+_PRESSURE = parts(field("pressure"))
+_PIDS = parts(field("pids"))
+_DETAIL = parts(field("detail"))
 
 FAMILIES: tuple[Family, ...] = (
     *table(

@@ -6,11 +6,12 @@ Those of containers are of containers alone, never of what is around them, so th
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from topcon.exporter.cadvisor import healthy
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
+from topcon.exporter.page import parts, running_containers, surveyed
 from topcon.findings import CODES
 from topcon.model.pods import COMPOSE_PROJECT, COMPOSE_SERVICE
 from topcon.model.sample import NAMESPACE_KINDS, Role, State
@@ -19,10 +20,9 @@ from topcon.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from topcon.exporter.labels import Labels, Pair
+    from topcon.exporter.labels import Pair
     from topcon.exporter.page import Page, Row
     from topcon.model.sample import (
-        CgroupSample,
         ContainerInfo,
         MemoryStat,
         ProtocolStat,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
         TaskStat,
     )
     from topcon.model.snapshot import ContainerNode, PodNode
-
-T = TypeVar("T")
 
 THREAD_STATES: Mapping[str, str] = {
     "R": "running",
@@ -120,31 +118,13 @@ def _namespaces(page: Page) -> list[Row[int]]:
     ]
 
 
-def _of_cgroups(get: Callable[[CgroupSample], T | None]) -> Callable[[Page], list[Row[T]]]:
-    def rows(page: Page) -> list[Row[T]]:
-        return [
-            (page.identity(each).text, part)
-            for each in page.snapshot.containers.values()
-            if each.cgroup is not None and (part := get(each.cgroup)) is not None
-        ]
-
-    return rows
-
-
-def _surveyed(page: Page) -> Iterator[tuple[Labels, TaskStat]]:
-    for each in page.snapshot.containers.values():
-        tasks = page.survey.tasks.get(each.cgroup.path) if each.cgroup else None
-        if tasks is not None:
-            yield page.identity(each), tasks
-
-
 def _tasks(page: Page) -> list[Row[TaskStat]]:
-    return [(labels.text, tasks) for labels, tasks in _surveyed(page)]
+    return [(labels.text, tasks) for labels, tasks in surveyed(page, page.running)]
 
 
 def _threads(page: Page) -> list[Row[int]]:
     rows: list[Row[int]] = []
-    for labels, tasks in _surveyed(page):
+    for labels, tasks in surveyed(page, page.running):
         counts = dict.fromkeys(THREAD_STATES.values(), 0)
         for letter, count in tasks.states.items():
             state = THREAD_STATES.get(letter, "unknown")
@@ -155,11 +135,9 @@ def _threads(page: Page) -> list[Row[int]]:
 
 def _discarded(page: Page) -> list[Row[int | None]]:
     return [
-        (labels.with_(("device", page.device_name(device))), stat.dbytes)
-        for each in page.snapshot.containers.values()
-        if each.cgroup and each.cgroup.io
-        for labels in [page.identity(each)]
-        for device, stat in each.cgroup.io.items()
+        (subject.labels.with_(("device", page.device_name(device))), stat.dbytes)
+        for subject in page.running
+        for device, stat in (subject.cgroup.io or {}).items()
         if page.device_name(device)
     ]
 
@@ -353,8 +331,8 @@ def _succeeded(source: SourceSample) -> float | None:
     return None if source.succeeded_ns is None else source.succeeded_ns / 1e9
 
 
-_MEMORY = _of_cgroups(field("memory"))
-_DETAIL = _of_cgroups(field("detail"))
+_MEMORY = parts(field("memory"), running_containers)
+_DETAIL = parts(field("detail"), running_containers)
 _LEVELS = table(
     "topcon",
     _DETAIL,
@@ -458,7 +436,7 @@ FAMILIES: tuple[Family, ...] = (
     *_LEVELS,
     *table(
         "topcon",
-        _of_cgroups(field("pids")),
+        parts(field("pids"), running_containers),
         (GAUGE, "topcon_container_pids_limit", "Limit of tasks; no sample without one.", field("max")),
     ),
     *table(

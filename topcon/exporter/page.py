@@ -10,14 +10,14 @@ from topcon import __version__
 from topcon.exporter.labels import LabelCache, Labels, container_label, path_text
 from topcon.exporter.options import ExportOptions, LabelMode
 from topcon.model.pods import COMPOSE_PROJECT, COMPOSE_SERVICE
-from topcon.model.sample import PodKind, Role, Survey
+from topcon.model.sample import ROOT, PodKind, Role, Survey
 from topcon.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from topcon.exporter.labels import Pair
-    from topcon.model.sample import CgroupPath, CgroupSample, ContainerKey, InterfaceStat, NetnsKey
+    from topcon.model.sample import CgroupPath, CgroupSample, ContainerKey, InterfaceStat, NetnsKey, TaskStat
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
 
 SKIPPED_INTERFACES = ("lo", "veth", "docker", "nerdctl")
@@ -57,7 +57,7 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a ``container_*`` sample is of: a cgroup, and the container or the pod if it is one's."""
+    """What a sample is of: a cgroup, and the container or the pod if it is one's."""
 
     cgroup: CgroupSample
     container: ContainerNode | None
@@ -68,7 +68,7 @@ class Subject:
     @property
     def is_root(self) -> bool:
         """Whether it is the whole host."""
-        return self.cgroup.path == "/"
+        return self.cgroup.path == ROOT
 
 
 def container_name(container: ContainerNode) -> str:
@@ -156,10 +156,19 @@ class Page:
         for path, cgroup in sorted(snapshot.sample.cgroups.items()):
             container = containers.get(path)
             pod = self.pods[container.key] if container else pods.get(path)
-            if self.options.containers_only and container is None and pod is None and path != "/":
+            if self.options.containers_only and container is None and pod is None and path != ROOT:
                 continue
             subjects.append(Subject(cgroup, container, pod, self._labels(path, container, pod)))
         return tuple(subjects)
+
+    @cached_property
+    def running(self) -> tuple[Subject, ...]:
+        """The containers that have a cgroup, under the labels of topcon's own families."""
+        return tuple(
+            Subject(each.cgroup, each, self.pods[each.key], self.identity(each))
+            for each in self.snapshot.containers.values()
+            if each.cgroup is not None
+        )
 
     def _labels(self, path: CgroupPath, container: ContainerNode | None, pod: PodNode | None) -> Labels:
         info = container.info if container else None
@@ -243,3 +252,32 @@ class Page:
         """Name a block device as cAdvisor does; empty where it has no name."""
         name = self.snapshot.sample.host.devices.get(device)
         return f"/dev/{name}" if name else ""
+
+
+def all_subjects(page: Page) -> Sequence[Subject]:
+    """Choose what ``container_*`` is of."""
+    return page.subjects
+
+
+def running_containers(page: Page) -> Sequence[Subject]:
+    """Choose what topcon's own families of containers are of, as far as they run."""
+    return page.running
+
+
+def parts(
+    get: Callable[[CgroupSample], T | None], of: Callable[[Page], Sequence[Subject]] = all_subjects
+) -> Callable[[Page], list[Row[T]]]:
+    """Make rows of a part of each cgroup; there is none where that part could not be read."""
+
+    def rows(page: Page) -> list[Row[T]]:
+        return [(subject.labels.text, part) for subject in of(page) if (part := get(subject.cgroup)) is not None]
+
+    return rows
+
+
+def surveyed(page: Page, subjects: Sequence[Subject]) -> Iterator[tuple[Labels, TaskStat]]:
+    """Yield what the survey has counted of each cgroup."""
+    tasks = page.survey.tasks
+    for subject in subjects:
+        if (found := tasks.get(subject.cgroup.path)) is not None:
+            yield subject.labels, found

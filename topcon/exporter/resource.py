@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from topcon.exporter.cadvisor import root_working_set
 from topcon.exporter.families import COUNTER, GAUGE, Family, table
 from topcon.exporter.page import container_name
-from topcon.model.sample import CgroupPath, PodKind, Role
+from topcon.model.sample import ROOT, PodKind, Role
 from topcon.text import printable
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from topcon.exporter.page import Page, Row
     from topcon.model.sample import CgroupSample
     from topcon.model.snapshot import ContainerNode, PodNode
-
-ROOT = CgroupPath("/")
 
 
 def _containers(page: Page) -> list[Row[ContainerNode]]:

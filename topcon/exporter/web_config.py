@@ -315,9 +315,9 @@ class _Reader:
         }
         fields = self._fields(node, "tls_server_config", known)
         given: dict[str, Any] = {}
-        for name, key, values in (("min_version", "min_version", VERSIONS), ("max_version", "max_version", VERSIONS)):
-            if key in fields:
-                given[name] = self._one_of(fields[key], key, values)
+        for name in ("min_version", "max_version"):
+            if name in fields:
+                given[name] = self._one_of(fields[name], name, VERSIONS)
         ciphers = self._texts(fields.get("cipher_suites"), "cipher_suites")
         for item, _ in ciphers:
             self._one_of(item, "cipher_suites", CIPHERS.keys() | CIPHERS_1_3)

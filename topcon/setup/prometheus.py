@@ -67,5 +67,4 @@ def scrape_config(listen: Iterable[Address]) -> str:
 
 def _target(listen: TcpAddress) -> str:
     """Return where it is reached from this host."""
-    address = _ANY.get(listen.address, listen.address)
-    return f"[{address}]:{listen.port}" if ":" in address else f"{address}:{listen.port}"
+    return str(TcpAddress(_ANY.get(listen.address, listen.address), listen.port))
