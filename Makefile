@@ -21,7 +21,7 @@ types:
 	$(PYTHON) -m mypy
 
 imports:
-	$(dir $(PYTHON))lint-imports
+	$(dir $(PYTHON))lint-imports --no-logo
 
 test:
 	$(PYTHON) -m pytest --cov

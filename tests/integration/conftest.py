@@ -241,7 +241,9 @@ class Program:
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=30)
+            # Seen where the test fails.
+            sys.stderr.write(errors)
 
 
 @pytest.fixture

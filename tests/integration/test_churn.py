@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 import time
 import urllib.request
@@ -12,12 +14,16 @@ from typing import TYPE_CHECKING
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.conftest import IMAGE, until
+from topcon.kernel.files import Access
+from topcon.kernel.process import ProcFs
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Dockerd, Program, Terminal
 
 CONTAINERS = 200
 WORKERS = 4
+NETWORKS = 1000
+CLONE_NEWNET = 0x40000000
 SPARE = 3
 """Descriptors that may differ from one moment to the next: a connection or two, a file that is being read."""
 
@@ -77,6 +83,26 @@ def test_two_hundred_come_and_go(dockerd: Dockerd, topcon: Program, terminal: Te
         assert [_kept(pid) for pid in pids] == [[], []]
     terminal.press("q")
     assert terminal.wait_for_end() == 0
+
+
+def test_networks_that_are_taken_down_while_they_are_read() -> None:
+    """The kernel says ENXIO to about one in a hundred of these; nothing in topcon may end by it."""
+    access = Access()
+    processes = ProcFs("/proc", access)
+    for _ in range(NETWORKS):
+        made, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            ctypes.CDLL(None).unshare(CLONE_NEWNET)
+            os.write(tell, b"x")
+            os._exit(0)
+        os.close(tell)
+        os.read(made, 1)
+        os.close(made)
+        while processes.interfaces(pid) is not None:
+            pass
+        os.waitpid(pid, 0)
+    assert access.refused is None
 
 
 def _negative(url: str) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 4096
-ABSENCES = (errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.EOPNOTSUPP)
+ABSENCES = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESRCH, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class Text:
@@ -100,6 +100,23 @@ def test_a_file_that_goes_at_any_moment_is_none(
         assert read_small(str(file)) is None
 
     assert open_below(file.parent) == []
+
+
+def test_whatever_is_asked_of_a_process_that_has_ended_and_was_not_waited_for_is_none_at_the_worst() -> None:
+    access = Access()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        # The kernel says EINVAL to the first one.
+        assert access.read(f"/proc/{pid}/mountinfo") is None
+        for name in ("stat", "status", "schedstat", "limits", "cgroup", "cmdline", "net/dev", "net/snmp"):
+            access.read(f"/proc/{pid}/{name}")
+        for name in ("ns/net", "ns/pid", "ns/mnt"):
+            access.link(f"/proc/{pid}/{name}")
+    finally:
+        os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize("call", ["open", "read"])

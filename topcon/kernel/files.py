@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESRCH, errno.EOPNOTSUPP, errno.ENAMETOOLONG})
-"""Not there, no longer there, not offered by this kernel, or nested deeper than a path can be long."""
+ABSENT = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ESRCH, errno.EOPNOTSUPP, errno.ENAMETOOLONG}
+)
+"""Not there, no longer there, not offered by this kernel, or nested deeper than a path can be long.
+
+ENXIO is what a network namespace gives that is just being taken down.
+"""
+
+NOT_TO_BE_READ = ABSENT | {errno.EINVAL}
+"""The same of reading: EINVAL is for the mounts of a process that has ended and was not waited for yet."""
 
 REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
@@ -46,7 +54,7 @@ def read_small(path: str) -> bytes | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno in ABSENT:
+        if error.errno in NOT_TO_BE_READ:
             return None
         raise
     try:
@@ -62,7 +70,7 @@ def _read_all(fd: int) -> bytes | None:
         while chunk := os.read(fd, READ_BYTES):
             chunks.append(chunk)
     except OSError as error:
-        if error.errno in ABSENT:
+        if error.errno in NOT_TO_BE_READ:
             return None
         raise
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -108,7 +116,7 @@ class Access:
         """
         if error.errno in REFUSED:
             self.refused = self.refused or path
-        elif error.errno not in ABSENT:
+        elif error.errno not in NOT_TO_BE_READ:
             raise error
 
 
