@@ -53,26 +53,21 @@ def read_small(path: str) -> bytes | None:
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _read_all(fd)
+        finally:
+            os.close(fd)
     except OSError as error:
         if error.errno in NOT_TO_BE_READ:
             return None
         raise
-    try:
-        return _read_all(fd)
-    finally:
-        os.close(fd)
 
 
-def _read_all(fd: int) -> bytes | None:
+def _read_all(fd: int) -> bytes:
     """Read until the end, since files of many records hand out one page a read."""
     chunks = []
-    try:
-        while chunk := os.read(fd, READ_BYTES):
-            chunks.append(chunk)
-    except OSError as error:
-        if error.errno in NOT_TO_BE_READ:
-            return None
-        raise
+    while chunk := os.read(fd, READ_BYTES):
+        chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
