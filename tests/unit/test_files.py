@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,19 +105,14 @@ def test_a_file_that_goes_at_any_moment_is_none(
 
 def test_whatever_is_asked_of_a_process_that_has_ended_and_was_not_waited_for_is_none_at_the_worst() -> None:
     access = Access()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    try:
+    with subprocess.Popen(["true"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         # The kernel says EINVAL to the first one.
-        assert access.read(f"/proc/{pid}/mountinfo") is None
+        assert access.read(f"/proc/{process.pid}/mountinfo") is None
         for name in ("stat", "status", "schedstat", "limits", "cgroup", "cmdline", "net/dev", "net/snmp"):
-            access.read(f"/proc/{pid}/{name}")
+            access.read(f"/proc/{process.pid}/{name}")
         for name in ("ns/net", "ns/pid", "ns/mnt"):
-            access.link(f"/proc/{pid}/{name}")
-    finally:
-        os.waitpid(pid, 0)
+            access.link(f"/proc/{process.pid}/{name}")
 
 
 @pytest.mark.parametrize("call", ["open", "read"])
