@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
-from topcon.exporter.page import parts, surveyed
+from topcon.exporter.page import failed, parts, surveyed, whole
 from topcon.model.sample import Health
 from topcon.text import printable
 
@@ -447,13 +447,6 @@ def _version(page: Page) -> list[Row[int]]:
     return [(labels.text, 1)]
 
 
-def _scrape_error(source: str) -> Callable[[Page], list[Row[int]]]:
-    def rows(page: Page) -> list[Row[int]]:
-        return [("", int(any(problem.source == source for problem in page.snapshot.sample.problems)))]
-
-    return rows
-
-
 def _pressure(name: str, line: str) -> Callable[[PressureStat], Number | None]:
     def value(pressure: PressureStat) -> Number | None:
         lines = getattr(pressure, name)
@@ -807,13 +800,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     *table(
         "spec",
-        _scrape_error("cgroup"),
-        (GAUGE, "container_scrape_error", "1 if the last reading of the cgroups failed.", itself),
+        whole,
+        (GAUGE, "container_scrape_error", "1 if the last reading of the cgroups failed.", failed("cgroup")),
     ),
     *table(
         "machine",
-        _scrape_error("host"),
-        (GAUGE, "machine_scrape_error", "1 if the last reading of the machine failed.", itself),
+        whole,
+        (GAUGE, "machine_scrape_error", "1 if the last reading of the machine failed.", failed("host")),
     ),
     *table(
         "machine",

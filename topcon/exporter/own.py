@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from topcon.exporter.cadvisor import healthy
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
-from topcon.exporter.page import parts, running_containers, surveyed
+from topcon.exporter.page import parts, running_containers, surveyed, whole
 from topcon.findings import CODES
 from topcon.model.pods import COMPOSE_PROJECT, COMPOSE_SERVICE
 from topcon.model.sample import NAMESPACE_KINDS, Role, State
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         ContainerInfo,
         MemoryStat,
         ProtocolStat,
-        SourceSample,
         TaskStat,
     )
     from topcon.model.snapshot import ContainerNode, PodNode
@@ -152,10 +151,6 @@ def _unreclaimable(memory: MemoryStat) -> int | None:
         return None
     anon, shmem, kernel, reclaimable = (part or 0 for part in parts)
     return max(anon + shmem + kernel - reclaimable, 0)
-
-
-def _finished(info: ContainerInfo) -> float | None:
-    return None if info.finished_ns is None else info.finished_ns / 1e9
 
 
 def _frozen(container: ContainerNode) -> int | None:
@@ -314,21 +309,9 @@ def _runtimes(page: Page) -> Iterator[tuple[str, Any]]:
         yield runtime.name if is_only else f"{runtime.name}:{runtime.socket}", runtime
 
 
-def _itself(page: Page) -> list[Row[Page]]:
-    return [("", page)]
-
-
 def _build(page: Page) -> list[Row[int]]:
     own = page.labels(("python_version", platform.python_version()), ("version", page.vitals.version))
     return [(own.text, 1)]
-
-
-def _at(page: Page) -> float:
-    return page.snapshot.sample.wall_ns / 1e9
-
-
-def _succeeded(source: SourceSample) -> float | None:
-    return None if source.succeeded_ns is None else source.succeeded_ns / 1e9
 
 
 _MEMORY = parts(field("memory"), running_containers)
@@ -391,7 +374,12 @@ FAMILIES: tuple[Family, ...] = (
         "topcon",
         _remembered,
         (GAUGE, "topcon_container_exit_code", "How it ended the last time.", field("exit_code")),
-        (GAUGE, "topcon_container_finished_timestamp_seconds", "When it ended, seconds since 1970.", _finished),
+        (
+            GAUGE,
+            "topcon_container_finished_timestamp_seconds",
+            "When it ended, seconds since 1970.",
+            seconds("finished_ns", 1e9),
+        ),
         (COUNTER, "topcon_container_restarts_total", "Times its runtime started it again.", field("restarts")),
         (GAUGE, "topcon_container_oom_killed", "Whether it ended for want of memory: 1, or 0.", field("oom_killed")),
     ),
@@ -495,12 +483,12 @@ FAMILIES: tuple[Family, ...] = (
             GAUGE,
             "topcon_source_last_success_timestamp_seconds",
             "When a source was last read, seconds since 1970.",
-            _succeeded,
+            seconds("succeeded_ns", 1e9),
         ),
     ),
     *table(
         "topcon",
-        _itself,
+        whole,
         (
             GAUGE,
             "topcon_tick_duration_seconds",
@@ -508,7 +496,12 @@ FAMILIES: tuple[Family, ...] = (
             field("vitals.tick_s"),
         ),
         (GAUGE, "topcon_snapshot_age_seconds", "How old the values are, seconds.", field("vitals.age_s")),
-        (GAUGE, "topcon_snapshot_timestamp_seconds", "When the values were read, seconds since 1970.", _at),
+        (
+            GAUGE,
+            "topcon_snapshot_timestamp_seconds",
+            "When the values were read, seconds since 1970.",
+            seconds("snapshot.sample.wall_ns", 1e9),
+        ),
         (GAUGE, "topcon_scrape_duration_seconds", "How long the last page took, seconds.", field("vitals.scrape_s")),
         (
             GAUGE,
@@ -524,7 +517,7 @@ OMITTED = Family(
     GAUGE,
     "topcon_scrape_families_omitted",
     "Families that are not on this page, since it had to be done in time.",
-    _itself,
+    whole,
     field("omitted"),
 )
 """Comes last, when it is known."""

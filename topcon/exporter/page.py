@@ -264,6 +264,16 @@ def running_containers(page: Page) -> Sequence[Subject]:
     return page.running
 
 
+def whole(page: Page) -> list[Row[Page]]:
+    """Make the one row, without labels, of what is of the page as a whole."""
+    return [("", page)]
+
+
+def failed(source: str) -> Callable[[Page], int]:
+    """Take from a page whether the last reading of a source failed: 1, or 0."""
+    return lambda page: int(any(problem.source == source for problem in page.snapshot.sample.problems))
+
+
 def parts(
     get: Callable[[CgroupSample], T | None], of: Callable[[Page], Sequence[Subject]] = all_subjects
 ) -> Callable[[Page], list[Row[T]]]:

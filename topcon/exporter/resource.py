@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 from topcon.exporter.cadvisor import root_working_set
-from topcon.exporter.families import COUNTER, GAUGE, Family, table
-from topcon.exporter.page import container_name
+from topcon.exporter.families import COUNTER, GAUGE, Family, field, seconds, table
+from topcon.exporter.page import container_name, failed, whole
 from topcon.model.sample import ROOT, PodKind, Role
 from topcon.text import printable
 
@@ -44,10 +44,6 @@ def _names(pod: PodNode) -> tuple[Pair, Pair]:
     return ("namespace", printable(pod.namespace or "")), ("pod", printable(pod.name))
 
 
-def _node(page: Page) -> list[Row[Page]]:
-    return [("", page)]
-
-
 def _cgroups(page: Page) -> list[Row[CgroupSample]]:
     return [(labels, each.cgroup) for labels, each in page.rows(_containers) if each.cgroup is not None]
 
@@ -69,25 +65,9 @@ def _swap_limit(cgroup: CgroupSample) -> float | None:
     return None if limit == math.inf else limit
 
 
-def _started(container: ContainerNode) -> float | None:
-    return None if container.started_ns is None else container.started_ns / 1e9
-
-
-def _node_usage(page: Page) -> float:
-    return page.snapshot.sample.host.cpu_busy_s
-
-
 def _node_working_set(page: Page) -> int | None:
     root = page.snapshot.sample.cgroups.get(ROOT)
     return root_working_set(root.memory) if root and root.memory else None
-
-
-def _node_swap(page: Page) -> int:
-    return page.snapshot.sample.host.swap_used_bytes
-
-
-def _failed(page: Page) -> int:
-    return int(any(problem.source == "cgroup" for problem in page.snapshot.sample.problems))
 
 
 _CPU, _MEMORY, _SWAP = "CPU time used, seconds.", "Working set, bytes.", "Swap used, bytes."
@@ -104,7 +84,7 @@ FAMILIES: tuple[Family, ...] = (
     *table(
         "cpu",
         _containers,
-        (GAUGE, "container_start_time_seconds", "When it was started, seconds since 1970.", _started),
+        (GAUGE, "container_start_time_seconds", "When it was started, seconds since 1970.", seconds("started_ns", 1e9)),
     ),
     *table(
         "cpu",
@@ -115,10 +95,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     *table(
         "cpu",
-        _node,
-        (COUNTER, "node_cpu_usage_seconds_total", _CPU, _node_usage),
+        whole,
+        (COUNTER, "node_cpu_usage_seconds_total", _CPU, field("snapshot.sample.host.cpu_busy_s")),
         (GAUGE, "node_memory_working_set_bytes", _MEMORY, _node_working_set),
-        (GAUGE, "node_swap_usage_bytes", _SWAP, _node_swap),
-        (GAUGE, "resource_scrape_error", "1 if the last reading of the cgroups failed.", _failed),
+        (GAUGE, "node_swap_usage_bytes", _SWAP, field("snapshot.sample.host.swap_used_bytes")),
+        (GAUGE, "resource_scrape_error", "1 if the last reading of the cgroups failed.", failed("cgroup")),
     ),
 )
