@@ -20,7 +20,7 @@ PATIENCE_S = 120.0
 FILES = ("cpu.stat", "cpu.max", "memory.current", "memory.stat", "memory.swap.current", "io.stat")
 CAPABILITIES = {2: "CAP_DAC_READ_SEARCH", 19: "CAP_SYS_PTRACE"}
 """Number (linux/capability.h) to name: all that the unit gives."""
-TRIES = 10
+TRIES = 30
 
 Values = dict[str, float]
 Page = dict[str, dict[str, Values]]
