@@ -128,8 +128,7 @@ FULL_MEMORY = MemoryStat(
     workingset_refault_file=13,
     workingset_refault_anon=11,
 )
-ROOT_MEMORY = replace(
-    FULL_MEMORY,
+ROOT_MEMORY = FULL_MEMORY._replace(
     **dict.fromkeys(
         (
             "current",
@@ -275,7 +274,7 @@ AROUND = (
         cgroup=full_cgroup(
             SERVICE,
             cpu_max=CpuMax(None, 100_000),
-            memory=replace(FULL_MEMORY, max=None),
+            memory=FULL_MEMORY._replace(max=None),
             pids=PidsStat(4, None),
             detail=replace(FULL_DETAIL, memory_swap_max=math.inf),
         )

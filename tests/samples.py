@@ -303,7 +303,7 @@ def snapshot_after(*samples: Sample) -> Snapshot:
 
 def node_of(name: str, /, usage: Usage | None = None, **options: Any) -> ContainerNode:
     """Return a container of the tree; what is not a field of the node is one of what the runtime says."""
-    fields = set(ContainerNode.__dataclass_fields__) - {"info"}
+    fields = set(ContainerNode._fields) - {"info"}
     given: dict[str, Any] = {key: options.pop(key) for key in list(options) if key in fields}
     key = ContainerKey(f"{options.get('runtime', 'docker')}:{container_id(name)}")
     return ContainerNode(**({"key": key, "info": info_of(name, **options), "usage": usage or Usage()} | given))

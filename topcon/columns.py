@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, PodNode
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 Node = PodNode | ContainerNode
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What the columns are drawn from: a pod or a container, at a moment."""
 
     node: Node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SORT, Line, Node, title_of
 from topcon.filter import Filter
@@ -41,8 +41,7 @@ class ViewState:
         return replace(self, collapsed=self.collapsed ^ {key})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of the tree."""
 
     key: str

@@ -251,7 +251,7 @@ def desk(host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Des
 
 def web(**options: Any) -> ContainerNode:
     """Return the container as a person sees it; the options are what the runtime says of it."""
-    return replace(node_of("web"), info=info_of("web", **({"started_ns": STARTED_NS} | options)))
+    return node_of("web")._replace(info=info_of("web", **({"started_ns": STARTED_NS} | options)))
 
 
 def seen(verb: Verb = Verb.STOP) -> Request:
@@ -261,7 +261,7 @@ def seen(verb: Verb = Verb.STOP) -> Request:
 def live(**options: Any) -> ContainerNode:
     """Return the container with its cgroup and its first process."""
     cgroup = cgroup_of(path_of("web"))
-    return replace(web(**options), cgroup=cgroup, process=process_of("web", pid=number_of("web")))
+    return web(**options)._replace(cgroup=cgroup, process=process_of("web", pid=number_of("web")))
 
 
 # What is asked for.
@@ -403,7 +403,7 @@ def test_the_kernel_does_nothing_for_us_without(desk: Desk, lack: str) -> None:
     elif lack == "hierarchies":
         desk.actions._hierarchies = None
     else:
-        container = replace(container, **{lack: None})
+        container = container._replace(**{lack: None})
 
     assert desk.actions.verbs(container) == ()
     assert {desk.actions.way(verb, container) for verb in ALL} == {None}

@@ -238,7 +238,7 @@ def test_a_file_that_older_kernels_do_not_have_costs_only_what_is_in_it(
     memory = read(cgroups_of(host)[0]).memory
 
     assert memory is not None
-    assert memory == replace(MEMORY, **expected)
+    assert memory == MEMORY._replace(**expected)
 
 
 def test_keys_that_older_kernels_do_not_have(host: FakeHost) -> None:
@@ -246,8 +246,8 @@ def test_keys_that_older_kernels_do_not_have(host: FakeHost) -> None:
     older = "".join(line for line in lines if not line.startswith(("kernel ", "workingset_")))
     host.cgroup(WEB, V2_FILES | {"memory.stat": older, "memory.events": "low 0\nhigh 6\nmax 5\noom 2\noom_kill 3\n"})
 
-    assert read(cgroups_of(host)[0]).memory == replace(
-        MEMORY, kernel=None, workingset_refault_file=None, workingset_refault_anon=None, oom_group_kill=None
+    assert read(cgroups_of(host)[0]).memory == MEMORY._replace(
+        kernel=None, workingset_refault_file=None, workingset_refault_anon=None, oom_group_kill=None
     )
 
 
@@ -534,7 +534,7 @@ def test_what_the_memory_of_version_1_has_in_further_files_is_of_the_detail(tmp_
     host.cgroup(WEB, V1_DETAIL_FILES["memory"], "memory")
 
     assert read(cgroups_of(host)[0]).memory == V1_MEMORY
-    assert read(cgroups_of(host, detail=PLAIN)[0]).memory == replace(V1_MEMORY, events_max=204, kernel=205)
+    assert read(cgroups_of(host, detail=PLAIN)[0]).memory == V1_MEMORY._replace(events_max=204, kernel=205)
 
 
 def test_old_kernels_tell_the_nodes_of_the_cgroup_alone(tmp_path: Path) -> None:
@@ -640,7 +640,7 @@ def test_a_malformed_file_of_the_detail_costs_the_detail_alone(host: FakeHost, n
 
     assert malformed is not None
     assert malformed.path == f"{host.cgroup_root}{WEB}/{name}"
-    assert samples[WEB] == replace(before, detail=None)
+    assert samples[WEB] == before._replace(detail=None)
 
     host.cgroup(WEB, {name: DETAIL_FILES[name]})
     assert read(cgroups) == before
@@ -655,7 +655,7 @@ def test_the_detail_is_kept_while_nothing_changes(host: FakeHost) -> None:
 
     after = read(cgroups)
 
-    assert after == replace(before, detail=replace(CORE_DETAIL, pids_events_max=109))
+    assert after == before._replace(detail=replace(CORE_DETAIL, pids_events_max=109))
     assert after.memory is before.memory
     cgroups.close()
     assert access.left == 1000

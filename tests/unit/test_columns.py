@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +29,8 @@ USAGES = st.builds(
     cpu_cores=st.none() | st.floats(0, 4096),
     throttled_share=SHARE,
     memory_bytes=st.none() | st.integers(0, 2**63),
-    pressure=st.none() | st.builds(PressureShares, st.none() | st.builds(PressureShare, SHARE, SHARE)),
+    pressure=st.none()
+    | st.builds(PressureShares, st.none() | st.builds(PressureShare, SHARE, SHARE), st.none(), st.none()),
     rx_bytes_per_second=RATE,
     tx_bytes_per_second=RATE,
     read_bytes_per_second=RATE,
@@ -74,8 +74,8 @@ def test_no_number_is_wider_than_its_column(
 ) -> None:
     cores = None if usage.cpu_cores is None or cpu_limit is None else min(usage.cpu_cores, 9 * cpu_limit)
     memory = None if usage.memory_bytes is None or memory_limit is None else min(usage.memory_bytes, memory_limit)
-    limited = replace(
-        usage, cpu_limit_cores=cpu_limit, memory_limit_bytes=memory_limit, cpu_cores=cores, memory_bytes=memory
+    limited = usage._replace(
+        cpu_limit_cores=cpu_limit, memory_limit_bytes=memory_limit, cpu_cores=cores, memory_bytes=memory
     )
     for each in (usage, limited):
         line = line_of(node_of("web", each, state=state, started_ns=START_WALL_NS - AGO_NS, exit_code=255))

@@ -221,7 +221,7 @@ def test_counters_are_as_large_as_they_are_and_not_rates() -> None:
 
 
 def test_packets_and_drops_are_told_apart_by_direction() -> None:
-    stat = replace(interface(1, 5), rx_packets=2, rx_errs=3, rx_drop=4, tx_packets=6, tx_errs=7, tx_drop=8)
+    stat = interface(1, 5)._replace(rx_packets=2, rx_errs=3, rx_drop=4, tx_packets=6, tx_errs=7, tx_drop=8)
     snapshot = snapshot_after(sample_of(running("web"), networks={netns_of("web"): {"eth0": stat}}))
 
     assert {name: value(snapshot, name) for name in CADVISOR if "network" in name} == {
@@ -249,7 +249,7 @@ def test_reads_are_told_from_writes() -> None:
 
 def with_io(devices: Mapping[tuple[int, int], tuple[int, int, int, int]]) -> Any:
     counted = {device: IoStat(*counts) for device, counts in devices.items()}
-    return replace(cgroup_of(path_of("web")), io=counted)
+    return cgroup_of(path_of("web"))._replace(io=counted)
 
 
 # What is unknown is left out.

@@ -388,9 +388,9 @@ def test_a_container_of_unknown_state_is_not_called_unknown_to_its_runtime() -> 
 def test_the_worst_comes_first_then_by_code_and_target() -> None:
     throttled = Usage(throttled_share=0.2, cpu_limit_cores=1.0)
     nodes = [
-        node_of("a", replace(throttled, pids=95, pids_limit=100), health=Health.UNHEALTHY),
+        node_of("a", throttled._replace(pids=95, pids_limit=100), health=Health.UNHEALTHY),
         node_of("b", throttled, shared_with_host=("net",), starts_ns=(1, 2, 3)),
-        node_of("c", replace(throttled, throttled_share=0.9)),
+        node_of("c", throttled._replace(throttled_share=0.9)),
     ]
 
     found = assess(tree_of(*(pod_of(node) for node in nodes)))

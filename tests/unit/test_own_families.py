@@ -549,8 +549,8 @@ def test_what_is_not_known_is_not_told(name: str) -> None:
 def test_what_cannot_be_reclaimed_is_not_below_nothing() -> None:
     cgroup = full_cgroup(WEB)
     assert cgroup.memory is not None
-    memory = replace(cgroup.memory, anon=0, shmem=0, kernel=5, slab_reclaimable=9)
-    box = replace(web_box(), cgroup=replace(cgroup, memory=memory))
+    memory = cgroup.memory._replace(anon=0, shmem=0, kernel=5, slab_reclaimable=9)
+    box = replace(web_box(), cgroup=cgroup._replace(memory=memory))
 
     assert list(own(snapshot_after(sample_of(box)), "container_memory_unreclaimable_bytes").values()) == [0]
 
@@ -559,7 +559,7 @@ def test_discards_are_told_by_device() -> None:
     io = {SDA: IoStat(0, 0, 0, 0, dbytes=512), SDB: IoStat(0, 0, 0, 0), (7, 0): IoStat(0, 0, 0, 0, dbytes=9)}
     sample = sample_of(running("web", io=None), stopped("db"))
     (path,) = sample.cgroups
-    cgroups = {path: replace(sample.cgroups[path], io=io)}
+    cgroups = {path: sample.cgroups[path]._replace(io=io)}
     host = replace(sample.host, devices={SDA: "sda", SDB: "sdb"})
     found = own(snapshot_after(replace(sample, cgroups=cgroups, host=host)), "container_discarded_bytes_total")
 
@@ -675,7 +675,7 @@ def stalled(name: str, some: float, full: float) -> Usage:
 
 
 def unlimited() -> ContainerNode:
-    return node_of("web", cgroup=full_cgroup(WEB, memory=replace(full_cgroup(WEB).memory, max=None)))  # type: ignore[type-var]
+    return node_of("web", cgroup=full_cgroup(WEB, memory=full_cgroup(WEB).memory._replace(max=None)))  # type: ignore[type-var]
 
 
 def worst(sample: Sample) -> set[tuple[str, Severity]]:

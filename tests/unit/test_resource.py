@@ -92,7 +92,7 @@ def test_what_is_not_of_kubernetes_is_not_told_of() -> None:
 def test_what_has_no_source_has_no_sample(sections: dict[str, Any], missing: set[str]) -> None:
     sample = full_sample()
     cgroups = {
-        path: replace(cgroup, **sections) if path in {APP, SIDE} else cgroup for path, cgroup in sample.cgroups.items()
+        path: cgroup._replace(**sections) if path in {APP, SIDE} else cgroup for path, cgroup in sample.cgroups.items()
     }
     found = series_of(page_of_resources(replace(sample, cgroups=cgroups)))
 
@@ -103,7 +103,7 @@ def test_a_limit_that_is_none_is_not_told() -> None:
     sample = full_sample()
     app = sample.cgroups[APP]
     assert app.detail is not None
-    unlimited = replace(app, detail=replace(app.detail, memory_swap_max=math.inf))
+    unlimited = app._replace(detail=replace(app.detail, memory_swap_max=math.inf))
     found = series_of(page_of_resources(replace(sample, cgroups={**sample.cgroups, APP: unlimited})))
 
     assert by_one(found["container_swap_limit_bytes"], "container") == {"side": 4096}
@@ -115,7 +115,7 @@ def test_a_start_that_nobody_knows_is_not_told() -> None:
     assert "container_start_time_seconds" not in series_of(page_of_resources(sample_of(*boxes)))
 
 
-@pytest.mark.parametrize("cgroups", [{}, {ROOT: replace(full_sample().cgroups[ROOT], memory=None)}])
+@pytest.mark.parametrize("cgroups", [{}, {ROOT: full_sample().cgroups[ROOT]._replace(memory=None)}])
 def test_a_host_whose_root_tells_no_memory_has_no_working_set(cgroups: dict[Any, Any]) -> None:
     found = series_of(page_of_resources(replace(full_sample(), cgroups=cgroups)))
 

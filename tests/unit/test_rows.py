@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -294,10 +293,10 @@ def trees(draw: st.DrawFn) -> Snapshot:
             outer = draw(st.none() | st.sampled_from(nodes)) if nodes else None
             name = draw(st.sampled_from(["web", "Web", "db", "\x1b[2J", "日本", ""]))
             node = node_of(name, draw(USAGES), state=draw(st.sampled_from(State)), outer=outer.key if outer else None)
-            nodes.append(replace(node, key=docker_key(f"{at}-{inner}")))
+            nodes.append(node._replace(key=docker_key(f"{at}-{inner}")))
             found += [finding(f"{at}-{inner}", severity) for severity in draw(st.lists(st.sampled_from(Severity)))]
         name = draw(st.sampled_from(["shop", "SHOP", "web"]))
-        pods.append(replace(pod_of(*nodes, name=name, usage=draw(USAGES)), key=f"compose:{at}"))
+        pods.append(pod_of(*nodes, name=name, usage=draw(USAGES))._replace(key=f"compose:{at}"))
     return tree_of(*pods, findings=found)
 
 
@@ -310,7 +309,7 @@ def test_the_order_does_not_depend_on_the_order_in_which_containers_were_found(
     snapshot: Snapshot, view: ViewState, random: Any
 ) -> None:
     shuffled = [
-        replace(pod, containers=tuple(random.sample(pod.containers, len(pod.containers)))) for pod in snapshot.pods
+        pod._replace(containers=tuple(random.sample(pod.containers, len(pod.containers)))) for pod in snapshot.pods
     ]
     random.shuffle(shuffled)
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import fields, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from topcon.exporter.families import COUNTER, GAUGE, Family, field, itself, seconds, table
 from topcon.exporter.labels import path_text
 from topcon.exporter.page import failed, parts, surveyed, whole
-from topcon.model.sample import Health
+from topcon.model.sample import Health, IoStat
 from topcon.text import printable
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
         CpuStat,
         DiskStat,
         InterfaceStat,
-        IoStat,
         MemoryStat,
         PressureStat,
         ProtocolStat,
@@ -182,11 +180,7 @@ def _by_name(page: Page, cgroup: CgroupSample) -> Iterator[tuple[str, IoStat]]:
 
 
 def _added(stats: list[IoStat]) -> IoStat:
-    first = stats[0]
-    if len(stats) == 1:
-        return first
-    sums: dict[str, Any] = {each.name: _sum(*(getattr(stat, each.name) for stat in stats)) for each in fields(first)}
-    return replace(first, **sums)
+    return stats[0] if len(stats) == 1 else IoStat._make(_sum(*column) for column in zip(*stats, strict=True))
 
 
 def _device_usage(page: Page) -> list[Row[int]]:

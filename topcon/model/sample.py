@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, NamedTuple, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,8 +116,7 @@ class Role(StrEnum):
     EPHEMERAL = "ephemeral"
 
 
-@dataclass(frozen=True, slots=True)
-class CpuStat:
+class CpuStat(NamedTuple):
     """``cpu.stat`` (cgroup-v2, "CPU Interface Files"); microseconds and counts since the cgroup was made."""
 
     usage_usec: int
@@ -134,8 +133,7 @@ class CpuStat:
     """Time above its quota in those."""
 
 
-@dataclass(frozen=True, slots=True)
-class CpuMax:
+class CpuMax(NamedTuple):
     """``cpu.max``: the bandwidth limit."""
 
     quota_usec: int | None
@@ -148,8 +146,7 @@ class CpuMax:
         return None if self.quota_usec is None else self.quota_usec / self.period_usec
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryStat:
+class MemoryStat(NamedTuple):
     """``memory.*`` (cgroup-v2, "Memory Interface Files"); bytes, but for counts, which say so."""
 
     current: int | None
@@ -195,8 +192,7 @@ class MemoryStat:
         return max(self.current - self.inactive_file, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class IoStat:
+class IoStat(NamedTuple):
     """One device's line of ``io.stat``: bytes and operations since the cgroup was made."""
 
     rbytes: int
@@ -253,8 +249,7 @@ class CgroupDetail:
     """``memory.numa_stat``: key, such as ``anon``, to node to bytes; read only when asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class PidsStat:
+class PidsStat(NamedTuple):
     """``pids.current`` and ``pids.max``; tasks, so threads count."""
 
     current: int
@@ -262,8 +257,7 @@ class PidsStat:
     """None for the kernel's ``max``, no limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class PressureLine:
+class PressureLine(NamedTuple):
     """One line of a ``*.pressure`` file (https://docs.kernel.org/accounting/psi.html)."""
 
     avg10: float
@@ -274,16 +268,14 @@ class PressureLine:
     """Stalled time in all, microseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(NamedTuple):
     """A ``*.pressure`` file: some tasks stalled, all tasks stalled."""
 
     some: PressureLine
     full: PressureLine | None
 
 
-@dataclass(frozen=True, slots=True)
-class PressureStat:
+class PressureStat(NamedTuple):
     """The three pressures of a cgroup or of the host."""
 
     cpu: Pressure | None
@@ -291,16 +283,14 @@ class PressureStat:
     io: Pressure | None
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupEvents:
+class CgroupEvents(NamedTuple):
     """``cgroup.events``; on version 1 the freezer's state, and whether there are processes."""
 
     populated: bool | None
     frozen: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupSample:
+class CgroupSample(NamedTuple):
     """One cgroup's counters. A None section: the controller is off, unreadable or gone."""
 
     path: CgroupPath
@@ -316,8 +306,7 @@ class CgroupSample:
     detail: CgroupDetail | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceStat:
+class InterfaceStat(NamedTuple):
     """One line of ``/proc/PID/net/dev``: counters since the interface was made."""
 
     rx_bytes: int

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -65,16 +65,14 @@ class Finding:
     advice: str
 
 
-@dataclass(frozen=True, slots=True)
-class PressureShare:
+class PressureShare(NamedTuple):
     """Shares of the last interval, from 0 to 1, in which some or all tasks were stalled."""
 
     some: float | None
     full: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class PressureShares:
+class PressureShares(NamedTuple):
     """The pressures of a cgroup, a pod or the host over the last interval."""
 
     cpu: PressureShare | None = None
@@ -88,8 +86,7 @@ class PressureShares:
         return max(known, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a container or a pod uses: levels now, and rates over the last interval."""
 
     cpu_cores: float | None = None
@@ -123,8 +120,7 @@ class Usage:
         return _ratio(self.memory_bytes, self.memory_limit_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerNode:
+class ContainerNode(NamedTuple):
     """A container in the tree."""
 
     key: ContainerKey
@@ -156,8 +152,7 @@ class ContainerNode:
         return self.process.netns if self.process else None
 
 
-@dataclass(frozen=True, slots=True)
-class PodNode:
+class PodNode(NamedTuple):
     """Containers that belong together; a container by itself is a pod of kind single."""
 
     key: str
@@ -350,10 +345,10 @@ def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
 
 def _of_pod(total: Usage, own: Usage) -> Usage:
     """Take what the pod's own cgroup counts; it has no network, and limits and throttling may be its containers'."""
-    known = {field.name: value for field in fields(own) if (value := getattr(own, field.name)) not in {None, ()}}
+    known = {name: value for name, value in own._asdict().items() if value not in {None, ()}}
     if total.throttled_share is not None and own.throttled_share is not None:
         known["throttled_share"] = max(total.throttled_share, own.throttled_share)
-    return replace(total, **known)
+    return total._replace(**known)
 
 
 def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> ContainerNode:
@@ -380,8 +375,8 @@ def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> 
 
 def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: ContainerNode | None) -> Usage:
     rx, tx, rx_rate, tx_rate = _network(step, member.netns)
-    return replace(
-        _cgroup_usage(step, cgroup, before) if cgroup is not None else Usage(),
+    own = _cgroup_usage(step, cgroup, before) if cgroup is not None else Usage()
+    return own._replace(
         rx_bytes=rx,
         tx_bytes=tx,
         rx_bytes_per_second=rx_rate,
@@ -550,7 +545,7 @@ def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tupl
         # Mostly nothing has changed: the same object then.
         return step.previous.gone if len(still) == len(step.previous.gone) else tuple(still)
     still += [
-        Gone(replace(container, cgroup=None, process=None), pod, now_ns)
+        Gone(container._replace(cgroup=None, process=None), pod, now_ns)
         for pod in step.previous.pods
         for container in pod.containers
         if container.key not in containers
