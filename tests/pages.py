@@ -39,7 +39,6 @@ from topcon.model.sample import (
     PodInfo,
     PodKind,
     Pressure,
-    PressureLine,
     PressureStat,
     ProtocolStat,
     Role,
@@ -97,7 +96,7 @@ SANDBOX, APP, SIDE = pod_path("sandbox"), pod_path("app"), pod_path("side")
 
 
 def _pressure(some_usec: int, full_usec: int) -> Pressure:
-    return Pressure(PressureLine(0.0, 0.0, 0.0, some_usec), PressureLine(0.0, 0.0, 0.0, full_usec))
+    return Pressure(some_usec, full_usec)
 
 
 FULL_MEMORY = MemoryStat(

@@ -33,7 +33,6 @@ from topcon.model.sample import (
     PidsStat,
     PodKind,
     Pressure,
-    PressureLine,
     PressureStat,
     ProcessSample,
     RuntimeSample,
@@ -157,7 +156,7 @@ def process_of(name: str, /, **options: Any) -> ProcessSample:
 
 def pressure_of(some: int, full: int | None = 0) -> Pressure:
     """Return a pressure file, by its totals in microseconds."""
-    return Pressure(PressureLine(0.0, 0.0, 0.0, some), None if full is None else PressureLine(0.0, 0.0, 0.0, full))
+    return Pressure(some, full)
 
 
 def pressures(cpu: int = 0, memory: int = 0, io: int = 0, *, full: int | None = 0) -> PressureStat:

@@ -28,7 +28,6 @@ from topcon.model.sample import (
     MemoryStat,
     PidsStat,
     Pressure,
-    PressureLine,
     PressureStat,
 )
 
@@ -49,7 +48,7 @@ def pressure_text(total: int) -> str:
 
 
 def pressure_of(total: int) -> Pressure:
-    return Pressure(PressureLine(1.5, 2.25, 0.75, total), PressureLine(0.5, 0.25, 0.0, total // 2))
+    return Pressure(total, total // 2)
 
 
 V2_CORE = {

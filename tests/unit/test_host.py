@@ -21,7 +21,6 @@ from topcon.model.sample import (
     MachineTopology,
     Namespaces,
     Pressure,
-    PressureLine,
     PressureStat,
 )
 
@@ -43,7 +42,7 @@ def reader_of(host: FakeHost, name_file: str | None = None, *, has_detail: bool 
 
 
 def quiet(total: int) -> Pressure:
-    return Pressure(PressureLine(0.0, 0.0, 0.0, total), PressureLine(0.0, 0.0, 0.0, 0))
+    return Pressure(total, 0)
 
 
 def test_the_totals_of_a_host(host: FakeHost) -> None:

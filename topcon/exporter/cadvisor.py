@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         DiskStat,
         InterfaceStat,
         MemoryStat,
+        Pressure,
         PressureStat,
         ProtocolStat,
         TaskStat,
@@ -443,9 +444,9 @@ def _version(page: Page) -> list[Row[int]]:
 
 def _pressure(name: str, line: str) -> Callable[[PressureStat], Number | None]:
     def value(pressure: PressureStat) -> Number | None:
-        lines = getattr(pressure, name)
-        stalled = getattr(lines, line) if lines else None
-        return None if stalled is None else stalled.total_usec / 1e6
+        stalled: Pressure | None = getattr(pressure, name)
+        usec = None if stalled is None else getattr(stalled, f"{line}_usec")
+        return None if usec is None else usec / 1e6
 
     return value
 

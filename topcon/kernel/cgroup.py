@@ -386,11 +386,6 @@ def _keys(**key_of: bytes) -> Callable[[bytes, str], dict[str, Any]]:
     return parse
 
 
-def _full_usec(raw: bytes, path: str) -> int | None:
-    line = parse_full_pressure(raw, path)
-    return line.total_usec if line else None
-
-
 def _v1_throttled_local_usec(raw: bytes, path: str) -> int | None:
     return _to_usec(parse_flat_keyed(raw, path).get(b"throttled_time"))
 
@@ -529,7 +524,7 @@ class _DetailFiles:
 
 
 _DETAIL_CORE = (
-    _Part(V2, "irq.pressure", _field("irq_full_usec", _full_usec)),
+    _Part(V2, "irq.pressure", _field("irq_full_usec", parse_full_pressure)),
     _Part(V2, "cgroup.stat", _keys(dying_descendants=b"nr_dying_descendants")),
 )
 """What cgroups of version 2 have without a controller."""

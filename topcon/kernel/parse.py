@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from topcon.errors import ParseError
-from topcon.model.sample import Pressure, PressureLine
+from topcon.model.sample import Pressure
 
 
 def parse_flat_keyed(raw: bytes, path: str) -> dict[bytes, int]:
@@ -44,24 +44,23 @@ def parse_pressure(raw: bytes, path: str) -> Pressure | None:
         some avg10=3.76 avg60=2.01 avg300=0.50 total=5628620
         full avg10=0.00 avg60=0.00 avg300=0.00 total=0
     """
-    lines = _pressure_lines(raw, path)
+    lines = _pressure_totals(raw, path)
     some = lines.get(b"some")
-    return Pressure(some, lines.get(b"full")) if some else None
+    return None if some is None else Pressure(some, lines.get(b"full"))
 
 
-def parse_full_pressure(raw: bytes, path: str) -> PressureLine | None:
-    """Parse ``irq.pressure``, which has a ``full`` line alone; None if it has none."""
-    return _pressure_lines(raw, path).get(b"full")
+def parse_full_pressure(raw: bytes, path: str) -> int | None:
+    """Parse ``irq.pressure``, which has a ``full`` line alone; microseconds, None if it has none."""
+    return _pressure_totals(raw, path).get(b"full")
 
 
-def _pressure_lines(raw: bytes, path: str) -> dict[bytes, PressureLine]:
-    lines: dict[bytes, PressureLine] = {}
+def _pressure_totals(raw: bytes, path: str) -> dict[bytes, int]:
+    """The last word of each line, by its first."""
+    lines: dict[bytes, int] = {}
     for line in raw.splitlines():
-        words = line.split()
-        try:
-            lines[words[0]] = PressureLine(
-                float(words[1][6:]), float(words[2][6:]), float(words[3][7:]), int(words[4][6:])
-            )
-        except (IndexError, ValueError):
-            raise ParseError(path, line.decode(errors="replace")) from None
+        name, _, rest = line.partition(b" ")
+        _, found, total = rest.rpartition(b" total=")
+        if not found or not total.isdigit():
+            raise ParseError(path, line.decode(errors="replace"))
+        lines[name] = int(total)
     return lines

@@ -257,22 +257,17 @@ class PidsStat(NamedTuple):
     """None for the kernel's ``max``, no limit."""
 
 
-class PressureLine(NamedTuple):
-    """One line of a ``*.pressure`` file (https://docs.kernel.org/accounting/psi.html)."""
-
-    avg10: float
-    """Share of the last 10 s that tasks were stalled, in percent as the kernel writes it."""
-    avg60: float
-    avg300: float
-    total_usec: int
-    """Stalled time in all, microseconds."""
-
-
 class Pressure(NamedTuple):
-    """A ``*.pressure`` file: some tasks stalled, all tasks stalled."""
+    """The totals of a ``*.pressure`` file (https://docs.kernel.org/accounting/psi.html).
 
-    some: PressureLine
-    full: PressureLine | None
+    Its averages are left out: they go on changing for minutes after the last stall, and the totals say more exactly
+    what they say.
+    """
+
+    some_usec: int
+    """Time in which some tasks were stalled, microseconds."""
+    full_usec: int | None
+    """Time in which all of them were; None where the kernel does not count it."""
 
 
 class PressureStat(NamedTuple):

@@ -465,8 +465,8 @@ def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: flo
 def _stalled(now: Pressure | None, old: Pressure | None, elapsed_s: float) -> PressureShare | None:
     if now is None or old is None:
         return None
-    some = per_second(now.some.total_usec, old.some.total_usec, elapsed_s)
-    full = per_second(now.full.total_usec, old.full.total_usec, elapsed_s) if now.full and old.full else None
+    some = per_second(now.some_usec, old.some_usec, elapsed_s)
+    full = per_second(now.full_usec, old.full_usec, elapsed_s)
     return PressureShare(_of_a_second(some), _of_a_second(full))
 
 
