@@ -26,7 +26,7 @@ SHARE = st.none() | st.floats(0, 1)
 RATE = st.none() | st.floats(0, 2**63)
 USAGES = st.builds(
     # Behind a function, or fields that have a default are made up too.
-    lambda **known: Usage(**known),
+    Usage()._replace,
     cpu_cores=st.none() | st.floats(0, 4096),
     throttled_share=SHARE,
     memory_bytes=st.none() | st.integers(0, 2**63),

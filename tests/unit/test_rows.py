@@ -273,7 +273,7 @@ def test_only_the_last_of_its_siblings_is_the_last() -> None:
 LEVEL = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
 USAGES = st.builds(
     # Behind a function, or fields that have a default are made up too.
-    lambda **known: Usage(**known),
+    Usage()._replace,
     cpu_cores=LEVEL,
     cpu_limit_cores=LEVEL,
     throttled_share=LEVEL,
