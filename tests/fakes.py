@@ -307,13 +307,18 @@ class FakeHost:
         self.write("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "7\n")
 
     def sampler(
-        self, runtimes: FakeRuntimes | None = None, *, detail: frozenset[str] | None = None, **options: object
+        self,
+        runtimes: FakeRuntimes | None = None,
+        *,
+        detail: frozenset[str] | None = None,
+        refresh_s: float = 0.0,
+        **options: object,
     ) -> Sampler:
         """A sampler of this host, with a clock that moves on a second a tick; ``detail`` as for the endpoint."""
         cgroup_access, process_access = Access(1000), Access()
         clock = FakeClock()
         hierarchies = read_hierarchies(self.proc_root, self.cgroup_root)
-        cgroups = CgroupFs(hierarchies, cgroup_access, detail, sys_root=self.sys_root)
+        cgroups = CgroupFs(hierarchies, cgroup_access, detail, sys_root=self.sys_root, refresh_s=refresh_s)
         processes = ProcFs(self.proc_root, process_access)
         sources = Sources(
             host=HostReader(

@@ -182,7 +182,7 @@ class Sampler:
             if path in counted or (self._has_system_cgroups and not places[path].is_inside)
         }
         with readings.of("cgroup"):
-            cgroups, malformed = sources.cgroups.read(wanted)
+            cgroups, malformed = sources.cgroups.read(wanted, monotonic_ns)
         with readings.of("processes"):
             processes, processes_malformed = self._processes(found, inodes, cgroups)
         runtimes, infos, runtime_problems = self._look_at_runtimes(found)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import DETAIL, HYBRID_MOUNTS, V1_MOUNTS, V2_MOUNTS, FakeHost
+from fakes import DETAIL, HYBRID_MOUNTS, SECOND_NS, V1_MOUNTS, V2_MOUNTS, FakeHost
 
-from topcon.kernel.cgroup import HUGETLB, MEMORY_NUMA, PAGE_BYTES, CgroupFs
+from topcon.kernel.cgroup import CgroupFs
+from topcon.kernel.cgroup_files import HUGETLB, MEMORY_NUMA, PAGE_BYTES
 from topcon.kernel.files import RETRY_AFTER, Access
 from topcon.kernel.mount import read_hierarchies
 from topcon.model.sample import (
@@ -143,12 +144,12 @@ PRESSURES = PressureStat(cpu=pressure_of(100), memory=pressure_of(200), io=press
 def cgroups_of(host: FakeHost, budget: int = 0, detail: frozenset[str] | None = None) -> tuple[CgroupFs, Access]:
     access = Access(budget)
     hierarchies = read_hierarchies(host.proc_root, host.cgroup_root)
-    return CgroupFs(hierarchies, access, detail, sys_root=host.sys_root), access
+    return CgroupFs(hierarchies, access, detail, sys_root=host.sys_root, refresh_s=0.0), access
 
 
 def read(cgroups: CgroupFs, path: CgroupPath = WEB, inode: int = 7) -> CgroupSample:
     """Read one cgroup, which must be well-formed."""
-    samples, malformed = cgroups.read({path: inode})
+    samples, malformed = cgroups.read({path: inode}, 0)
     assert malformed is None
     return samples[path]
 
@@ -553,7 +554,7 @@ def test_the_huge_pages_of_version_1(tmp_path: Path, *, is_reserved: bool) -> No
     host.cgroup(WEB, {name: text for name, text in files.items() if is_reserved or "rsvd" not in name}, HUGETLB)
     hierarchies = read_hierarchies(host.proc_root, host.cgroup_root)
     hierarchies = replace(hierarchies, v1={**hierarchies.v1, HUGETLB: f"{host.cgroup_root}/{HUGETLB}"})
-    cgroups = CgroupFs(hierarchies, Access(), OPTIONS, sys_root=host.sys_root)
+    cgroups = CgroupFs(hierarchies, Access(), OPTIONS, sys_root=host.sys_root, refresh_s=0.0)
     detail = read(cgroups).detail
 
     assert detail is not None
@@ -635,14 +636,14 @@ def test_a_malformed_file_of_the_detail_costs_the_detail_alone(host: FakeHost, n
     before = read(cgroups)
     host.cgroup(WEB, {name: "one two three\n"})
 
-    samples, malformed = cgroups.read({WEB: 7})
+    samples, malformed = cgroups.read({WEB: 7}, 0)
 
     assert malformed is not None
     assert malformed.path == f"{host.cgroup_root}{WEB}/{name}"
-    assert samples[WEB] == before._replace(detail=None)
+    assert samples[WEB] == before._replace(detail=None, since_ns=0)
 
     host.cgroup(WEB, {name: DETAIL_FILES[name]})
-    assert read(cgroups) == before
+    assert read(cgroups) == before._replace(since_ns=0)
 
 
 def test_the_detail_is_kept_while_nothing_changes(host: FakeHost) -> None:
@@ -654,7 +655,7 @@ def test_the_detail_is_kept_while_nothing_changes(host: FakeHost) -> None:
 
     after = read(cgroups)
 
-    assert after == before._replace(detail=replace(CORE_DETAIL, pids_events_max=109))
+    assert after == before._replace(detail=replace(CORE_DETAIL, pids_events_max=109), since_ns=0)
     assert after.memory is before.memory
     cgroups.close()
     assert access.left == 1000
@@ -744,7 +745,7 @@ def test_a_cgroup_that_ends_loses_all_its_sections(host: FakeHost, monkeypatch: 
 
     monkeypatch.setattr(os, "pread", gone)
 
-    assert read(cgroups) == CgroupSample(WEB, 7)
+    assert read(cgroups) == CgroupSample(WEB, 7, since_ns=0)
     assert access.left == 1000
 
 
@@ -790,7 +791,7 @@ def test_a_malformed_file_loses_its_section_only_and_is_told(host: FakeHost, nam
     wanted = {WEB: 7, CgroupPath("/well"): 8}
 
     for _ in range(2):
-        samples, malformed = cgroups.read(wanted)
+        samples, malformed = cgroups.read(wanted, 0)
 
         assert malformed is not None
         assert malformed.path == f"{host.cgroup_root}{WEB}/{name}"
@@ -805,19 +806,19 @@ def test_a_section_comes_back_with_its_form(host: FakeHost, name: str, text: str
     cgroups, _ = cgroups_of(host)
     before = read(cgroups)
     host.cgroup(WEB, {name: text})
-    samples, _ = cgroups.read({WEB: 7})
+    samples, _ = cgroups.read({WEB: 7}, 0)
     assert getattr(samples[WEB], field) is None
 
     # Byte for byte what was there before.
     host.cgroup(WEB, {name: V2_FILES[name]})
 
-    assert read(cgroups) == before
+    assert read(cgroups) == before._replace(since_ns=0)
 
 
 def test_of_several_malformed_files_one_is_told(host: FakeHost) -> None:
     host.cgroup(WEB, V2_FILES | {"cpu.stat": "?\n", "pids.max": "?\n"})
     host.cgroup("/other", V2_FILES | {"io.stat": "?\n"})
-    samples, malformed = cgroups_of(host)[0].read({WEB: 7, CgroupPath("/other"): 8})
+    samples, malformed = cgroups_of(host)[0].read({WEB: 7, CgroupPath("/other"): 8}, 0)
 
     assert malformed is not None
     assert malformed.path.startswith(f"{host.cgroup_root}{WEB}/")
@@ -851,10 +852,10 @@ def test_a_cgroup_that_is_not_wanted_any_more_gives_its_descriptors_back(host: F
     host.cgroup(WEB, V2_FILES)
     host.cgroup("/other", V2_FILES)
     cgroups, access = cgroups_of(host, 1000)
-    cgroups.read({WEB: 7, CgroupPath("/other"): 8})
+    cgroups.read({WEB: 7, CgroupPath("/other"): 8}, 0)
     assert len(open_below(host.cgroup_root + WEB)) == len(V2_FILES) - len({"cgroup.procs"})
 
-    samples, _ = cgroups.read({CgroupPath("/other"): 8})
+    samples, _ = cgroups.read({CgroupPath("/other"): 8}, 0)
 
     assert list(samples) == ["/other"]
     assert open_below(host.cgroup_root + WEB) == []
@@ -882,11 +883,174 @@ def test_no_more_descriptors_are_kept_than_the_budget_allows(host: FakeHost) -> 
     for name in ("a", "b", "c"):
         host.cgroup(f"/{name}", V2_FILES)
     cgroups, access = cgroups_of(host, 10)
-    samples, _ = cgroups.read({CgroupPath(f"/{name}"): 7 for name in ("a", "b", "c")})
+    samples, _ = cgroups.read({CgroupPath(f"/{name}"): 7 for name in ("a", "b", "c")}, 0)
 
     assert all(sample.memory == MEMORY for sample in samples.values())
-    assert len(open_below(host.cgroup_root)) == 10
+    # Each its share.
+    assert len(open_below(host.cgroup_root)) == 9
+    assert access.left == 1
+
+
+def test_what_is_read_most_often_is_kept_open_first_and_given_up_last(host: FakeHost) -> None:
+    paths = [CgroupPath(f"/{name}") for name in "abcdef"]
+    for path in paths:
+        host.cgroup(path, V2_FILES)
+    cgroups, access = cgroups_of(host, 12)
+    cgroups.read({paths[0]: 7}, 0)
+    assert len(open_below(host.cgroup_root)) == 12
+
+    cgroups.read(dict.fromkeys(paths, 7), 0)
+
+    assert sorted({Path(file).name for file in open_below(host.cgroup_root)}) == ["cpu.stat", "memory.current"]
     assert access.left == 0
+
+    cgroups.read({paths[0]: 7}, 0)
+    assert len(open_below(host.cgroup_root)) == 12
+
+
+# What is read when.
+
+
+@pytest.fixture
+def preads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the files that are read, in order."""
+    names: list[str] = []
+    pread = os.pread
+
+    def noted(fd: int, size: int, offset: int) -> bytes:
+        names.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+        return pread(fd, size, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", noted)
+        yield names
+
+
+class Ticking:
+    """One cgroup, read once a second."""
+
+    def __init__(self, host: FakeHost, preads: list[str], detail: frozenset[str] | None = None) -> None:
+        hierarchies = read_hierarchies(host.proc_root, host.cgroup_root)
+        self.cgroups = CgroupFs(hierarchies, Access(1000), detail, sys_root=host.sys_root)
+        self.now_ns = 0
+        self._preads = preads
+
+    def tick(self, path: CgroupPath = WEB) -> tuple[CgroupSample, set[str]]:
+        """Return the sample, and the names of the files that were read."""
+        self._preads.clear()
+        self.now_ns += SECOND_NS
+        samples, _ = self.cgroups.read({path: 7}, self.now_ns)
+        return samples[path], set(self._preads)
+
+
+HOT = {"cpu.stat", "memory.current"}
+COLD = {"cpu.max", "memory.max", "pids.max"}
+ALL = V2_FILES.keys() - {"cgroup.procs"}
+
+
+def test_of_a_cgroup_that_does_nothing_two_files_are_read(host: FakeHost, preads: list[str]) -> None:
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    first, read_first = ticking.tick()
+    assert read_first == ALL
+    ticking.tick()
+
+    reads = [ticking.tick() for _ in range(60)]
+
+    assert all(sample is first for sample, _ in reads)
+    assert [names for _, names in reads if names == HOT]
+    # Every tenth tick, all of them.
+    assert all(names in (HOT, ALL) for _, names in reads)
+    assert sum(names != HOT for _, names in reads) in range(6, 8)
+
+
+def test_nothing_is_older_than_ten_seconds(host: FakeHost, preads: list[str]) -> None:
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    ticking.tick()
+    for number in range(20):
+        host.cgroup(WEB, {"pids.max": f"{1000 + number}\n"})
+
+        limits = [sample.pids.max for sample, _ in (ticking.tick() for _ in range(10)) if sample.pids]
+
+        assert limits[-1] == 1000 + number
+
+
+@pytest.mark.parametrize("name", sorted(HOT))
+def test_what_a_cgroup_that_has_done_something_counts_is_read_at_once(
+    host: FakeHost, preads: list[str], name: str
+) -> None:
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    for _ in range(3):
+        ticking.tick()
+    host.cgroup(WEB, {name: V2_FILES[name].replace("1", "2"), "pids.current": "77\n"})
+
+    sample, names = ticking.tick()
+
+    assert names >= ALL - COLD
+    assert sample.pids is not None
+    assert sample.pids.current == 77
+
+
+def test_a_cgroup_that_waits_without_running_is_followed(host: FakeHost, preads: list[str]) -> None:
+    """A writer that hangs on its disk uses no CPU from then on; how long it waits is counted all the same."""
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    for _ in range(3):
+        ticking.tick()
+    host.cgroup(WEB, {"cpu.stat": V2_FILES["cpu.stat"].replace("1", "2")})
+    ticking.tick()
+    for second in range(1, 20):
+        host.cgroup(WEB, {"io.pressure": pressure_text(300 + second)})
+
+        sample, _ = ticking.tick()
+
+        assert sample.pressure is not None
+        assert sample.pressure.io == pressure_of(300 + second)
+        assert sample.since_ns == ticking.now_ns - SECOND_NS
+
+
+def test_averages_of_pressure_that_fade_away_wake_nobody(host: FakeHost, preads: list[str]) -> None:
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    before, _ = ticking.tick()
+    ticking.tick()
+    for fading in range(9, 0, -1):
+        host.cgroup(WEB, {"cpu.pressure": pressure_text(100).replace("avg10=1.50", f"avg10=0.{fading}0")})
+        after, _ = ticking.tick()
+        assert after is before
+
+
+def test_since_when_a_sample_counts(host: FakeHost, preads: list[str]) -> None:
+    host.cgroup(WEB, V2_FILES)
+    ticking = Ticking(host, preads)
+    first, _ = ticking.tick()
+    assert first.since_ns is None
+    read_at = [second for second in range(2, 20) if ticking.tick()[1] != HOT]
+    host.cgroup(WEB, {"memory.current": "1\n"})
+
+    sample, _ = ticking.tick()
+
+    assert sample.since_ns == read_at[-1] * SECOND_NS
+
+
+def test_those_that_came_together_are_not_read_together(host: FakeHost, preads: list[str]) -> None:
+    paths = [CgroupPath(f"/c{at}") for at in range(200)]
+    for path in paths:
+        host.cgroup(path, {"cpu.stat": V2_FILES["cpu.stat"], "pids.current": "1\n"})
+    cgroups, _ = cgroups_of(host, 1000)
+    cgroups = CgroupFs(cgroups.hierarchies, Access(1000))
+    wanted = {path: inode_of(host, path[1:]) for path in paths}
+    counts = []
+    for second in range(40):
+        preads.clear()
+        cgroups.read(wanted, second * SECOND_NS)
+        counts.append(preads.count("pids.current"))
+
+    assert counts[0] == counts[1] == 200
+    assert max(counts[2:]) <= 40
+    assert sum(counts[20:29]) == 200
 
 
 # The walk.
@@ -937,7 +1101,7 @@ def test_a_host_without_cgroups_has_none(host: FakeHost) -> None:
     cgroups, _ = cgroups_of(host)
 
     assert cgroups.walk() == {}
-    assert cgroups.read({}) == ({}, None)
+    assert cgroups.read({}, 0) == ({}, None)
 
 
 def test_a_mount_that_went_has_none(host: FakeHost) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samples import unhurried
 
 from topcon.errors import ParseError
-from topcon.kernel.cgroup import (
+from topcon.kernel.cgroup_files import (
     KeyedLines,
     parse_blkio,
     parse_cpu_max,

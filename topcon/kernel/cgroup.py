@@ -1,644 +1,72 @@
 """Cgroups: which there are, and what their files say, on version 2, version 1 and hosts that mix them.
 
-Kernel documents: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/
+Most of a host's cgroups do nothing most of the time, and what has done nothing has not changed: ``cpu.stat`` and the
+current memory are read every time, the rest only of a cgroup that has done something, and of each now and then.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ParseError
+from topcon.kernel.cgroup_files import HUGETLB, V2, Tier, sections_of
 from topcon.kernel.files import KeptFile
-from topcon.kernel.parse import (
-    parse_flat_keyed,
-    parse_full_pressure,
-    parse_int,
-    parse_int_or_inf,
-    parse_int_or_max,
-    parse_pressure,
-)
 from topcon.kernel.topology import read_hugepage_sizes
-from topcon.model.sample import (
-    CgroupDetail,
-    CgroupEvents,
-    CgroupPath,
-    CgroupSample,
-    CpuMax,
-    CpuStat,
-    Device,
-    HugetlbStat,
-    IoStat,
-    MemoryStat,
-    PidsStat,
-    Pressure,
-    PressureStat,
-)
+from topcon.model.sample import CgroupPath, CgroupSample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
+    from topcon.kernel.cgroup_files import Part, Section
     from topcon.kernel.files import Access
     from topcon.kernel.mount import Hierarchies
 
-V2 = "v2"
-"""Stands for the version 2 hierarchy where a controller of version 1 could stand."""
-
-V1_UNLIMITED_BYTES = 1 << 62
-"""Version 1 writes "no limit" as the greatest multiple of the page size; nothing real is as large as this."""
-
-UNKNOWN_DEVICE = b"(unknown)"
-"""What the kernel writes for a device without a number, such as a path of an NVMe multipath device."""
-
-USER_HZ_USEC = 1_000_000 // os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+REFRESH_S = 9.0
+"""Whatever a cgroup has done, all its files are read this often: with a tick a second, nothing is older than 10 s."""
+GOLDEN = 0.6180339887498949
+"""Multiples of it leave no gaps, however many there are."""
 LEAF_LINKS = 2
 """``st_nlink`` of a directory without directories in it."""
-
-HUGETLB = "hugetlb"
-MEMORY_NUMA = "memory_numa"
-"""The parts of the detail that are read only when asked for."""
-
-
-def parse_cpu_stat(raw: bytes, path: str) -> CpuStat:
-    """Parse version 2's ``cpu.stat``; the keys of the bandwidth are there only with the cpu controller."""
-    values = parse_flat_keyed(raw, path)
-    try:
-        usage = values[b"usage_usec"]
-    except KeyError:
-        raise ParseError(path, raw.decode(errors="replace")) from None
-    return CpuStat(
-        usage,
-        values.get(b"user_usec"),
-        values.get(b"system_usec"),
-        values.get(b"nr_periods"),
-        values.get(b"nr_throttled"),
-        values.get(b"throttled_usec"),
-        values.get(b"nr_bursts"),
-        values.get(b"burst_usec"),
-    )
-
-
-def parse_cpu_max(raw: bytes, path: str) -> CpuMax:
-    """Parse ``cpu.max``: ``50000 100000`` or ``max 100000``, microseconds."""
-    try:
-        quota, period = raw.split()
-        return CpuMax(None if quota == b"max" else int(quota), int(period))
-    except ValueError:
-        raise ParseError(path, raw.decode(errors="replace")) from None
-
-
-def parse_io_stat(raw: bytes, path: str) -> dict[Device, IoStat]:
-    """Parse ``io.stat``. A device's line may have no fields at all; later kernels and the cost model add some.
-
-    Linux 5.15 leaves the line end of a device without fields out: of several names the last one has the fields.
-
-    ::
-
-        8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0
-    """
-    devices = {}
-    for line in raw.splitlines():
-        words = line.split()
-        names = list(itertools.takewhile(lambda word: b"=" not in word, words))
-        try:
-            values = dict(pair.split(b"=") for pair in words[len(names) :])
-            if names[-1] == UNKNOWN_DEVICE:
-                continue
-            major, minor = map(int, names[-1].split(b":"))
-            if b"rbytes" in values:
-                added = {name: int(values[key]) for key, name in _IO_ADDED_KEYS.items() if key in values}
-                devices[major, minor] = IoStat(*(int(values[key]) for key in _IO_KEYS), **added)
-        except (IndexError, KeyError, ValueError):
-            raise ParseError(path, line.decode(errors="replace")) from None
-    return devices
-
-
-_IO_KEYS = (b"rbytes", b"wbytes", b"rios", b"wios")
-_IO_ADDED_KEYS = {
-    b"dbytes": "dbytes",
-    b"dios": "dios",
-    b"cost.usage": "cost_usage_usec",
-    b"cost.wait": "cost_wait_usec",
-    b"cost.indebt": "cost_indebt_usec",
-    b"cost.indelay": "cost_indelay_usec",
-}
-
-
-def parse_blkio(raw: bytes, path: str) -> dict[Device, tuple[int, int]]:
-    """Parse version 1's ``blkio.throttle.*``: reads and writes by device; the totals are left out.
-
-    ::
-
-        8:0 Read 4096
-        8:0 Write 0
-        Total 4096
-    """
-    reads: dict[Device, int] = {}
-    writes: dict[Device, int] = {}
-    for line in raw.splitlines():
-        words = line.split()
-        try:
-            if words[0] in {b"Total", UNKNOWN_DEVICE}:
-                continue
-            major, minor = map(int, words[0].split(b":"))
-            if words[1] in {b"Read", b"Write"}:
-                (reads if words[1] == b"Read" else writes)[major, minor] = int(words[2])
-        except (IndexError, ValueError):
-            raise ParseError(path, line.decode(errors="replace")) from None
-    return {device: (reads.get(device, 0), writes.get(device, 0)) for device in reads.keys() | writes.keys()}
-
-
-def parse_numa_stat(raw: bytes, path: str) -> dict[str, dict[int, int]]:
-    """Parse ``memory.numa_stat``: key to node to amount, bytes on version 2 and pages on version 1.
-
-    ::
-
-        anon N0=4096 N1=0
-        total=4855 N0=4855
-    """
-    keys = {}
-    for line in raw.splitlines():
-        try:
-            key, *pairs = line.split()
-            nodes = (pair.removeprefix(b"N").split(b"=") for pair in pairs)
-            keys[key.partition(b"=")[0].decode(errors="replace")] = {int(node): int(amount) for node, amount in nodes}
-        except ValueError:
-            raise ParseError(path, line.decode(errors="replace")) from None
-    return keys
-
-
-class KeyedLines:
-    """Picks some keys out of a long file of ``KEY VALUE`` lines, by the line they were on the last time.
-
-    ``memory.stat`` has about 60 keys, of which few are wanted. Their order does not change while a kernel runs, but it
-    is not promised, so each key is checked. A third of the time that a dict of all takes.
-    """
-
-    def __init__(self, *keys: bytes) -> None:
-        """Pick ``keys``, in this order."""
-        self._keys = keys
-        self._lines: list[int | None] = []
-        self._line_count = 0
-
-    def __call__(self, raw: bytes, path: str) -> tuple[int | None, ...]:
-        """Return the values in the order of the keys; None for a key that this kernel does not have."""
-        lines = raw.split(b"\n")
-        try:
-            values = self._pick(lines) if len(lines) == self._line_count else None
-            if values is None:
-                self._line_count = len(lines)
-                index = {line.partition(b" ")[0]: at for at, line in enumerate(lines)}
-                self._lines = [index.get(key) for key in self._keys]
-                values = self._pick(lines)
-        except ValueError:
-            raise ParseError(path, raw.decode(errors="replace")) from None
-        return values if values is not None else (None,) * len(self._keys)
-
-    def _pick(self, lines: list[bytes]) -> tuple[int | None, ...] | None:
-        values: list[int | None] = []
-        for key, at in zip(self._keys, self._lines, strict=True):
-            if at is None:
-                values.append(None)
-                continue
-            found, _, value = lines[at].partition(b" ")
-            if found != key:
-                return None
-            values.append(int(value))
-        return tuple(values)
-
-
-def _v1_limit(raw: bytes, path: str) -> int | None:
-    limit = parse_int(raw, path)
-    return None if limit >= V1_UNLIMITED_BYTES else limit
-
-
-def _cgroup_events(raw: bytes, path: str) -> CgroupEvents:
-    values = parse_flat_keyed(raw, path)
-    populated, frozen = values.get(b"populated"), values.get(b"frozen")
-    return CgroupEvents(
-        populated=None if populated is None else populated > 0, frozen=None if frozen is None else frozen > 0
-    )
-
-
-def _v1_is_frozen(raw: bytes, path: str) -> bool:
-    del path
-    return raw.strip() == b"FROZEN"
-
-
-def _v1_cpu(
-    stat: CpuStat | None,
-    usage_ns: int | None,
-    ticks: Mapping[bytes, int] | None,
-    bandwidth: Mapping[bytes, int] | None,
-) -> CpuStat | None:
-    """Usage of version 2 where a hybrid host has the cgroup there; the bandwidth is version 1's alone."""
-    if stat is None and usage_ns is not None:
-        user, system = (ticks.get(b"user"), ticks.get(b"system")) if ticks else (None, None)
-        stat = CpuStat(
-            usage_ns // 1000,
-            None if user is None else user * USER_HZ_USEC,
-            None if system is None else system * USER_HZ_USEC,
-        )
-    if stat is None or bandwidth is None:
-        return stat
-    return CpuStat(
-        stat.usage_usec,
-        stat.user_usec,
-        stat.system_usec,
-        bandwidth.get(b"nr_periods"),
-        bandwidth.get(b"nr_throttled"),
-        _to_usec(bandwidth.get(b"throttled_time")),
-        bandwidth.get(b"nr_bursts"),
-        _to_usec(bandwidth.get(b"burst_time")),
-    )
-
-
-def _to_usec(time_ns: int | None) -> int | None:
-    return None if time_ns is None else time_ns // 1000
-
-
-def _v1_cpu_max(quota_usec: int | None, period_usec: int | None) -> CpuMax | None:
-    if quota_usec is None or period_usec is None:
-        return None
-    return CpuMax(None if quota_usec < 0 else quota_usec, period_usec)
-
-
-_MEMORY_FIELDS = (
-    *("anon", "file", "inactive_file", "active_file", "file_mapped", "file_dirty", "file_writeback", "shmem"),
-    *("unevictable", "kernel", "slab_reclaimable", "pgfault", "pgmajfault", "pgscan", "pgsteal"),
-    *("workingset_refault_file", "workingset_refault_anon"),
-)
-"""Fields of `MemoryStat` that are keys of ``memory.stat``."""
-
-_V1_MEMORY_FIELDS = {
-    b"total_rss": "anon",
-    b"total_cache": "file",
-    b"total_inactive_file": "inactive_file",
-    b"total_swap": "swap_current",
-    b"total_active_file": "active_file",
-    b"total_mapped_file": "file_mapped",
-    b"total_dirty": "file_dirty",
-    b"total_writeback": "file_writeback",
-    b"total_shmem": "shmem",
-    b"total_unevictable": "unevictable",
-    b"total_pgfault": "pgfault",
-    b"total_pgmajfault": "pgmajfault",
-    b"total_workingset_refault_file": "workingset_refault_file",
-    b"total_workingset_refault_anon": "workingset_refault_anon",
-}
-"""Key of version 1's to field."""
-
-
-def _memory(
-    current: int | None,
-    limit: int | None,
-    peak: int | None,
-    swap_current: int | None,
-    stat: tuple[int | None, ...] | None,
-    events: Mapping[bytes, int] | None,
-    local: Mapping[bytes, int] | None,
-) -> MemoryStat:
-    events = events or {}
-    return MemoryStat(
-        current=current,
-        max=limit,
-        peak=peak,
-        swap_current=swap_current,
-        oom_kill=events.get(b"oom_kill"),
-        oom_kill_local=local.get(b"oom_kill") if local else None,
-        events_high=events.get(b"high"),
-        events_max=events.get(b"max"),
-        oom_group_kill=events.get(b"oom_group_kill"),
-        **(dict(zip(_MEMORY_FIELDS, stat, strict=True)) if stat else {}),
-    )
-
-
-def _v1_memory(
-    current: int | None,
-    limit: int | None,
-    peak: int | None,
-    stat: tuple[int | None, ...] | None,
-    oom_control: Mapping[bytes, int] | None,
-    events_max: int | None = None,
-    kernel: int | None = None,
-) -> MemoryStat:
-    oom_kill = oom_control.get(b"oom_kill") if oom_control else None
-    return MemoryStat(
-        current=current,
-        max=limit,
-        peak=peak,
-        oom_kill=oom_kill,
-        oom_kill_local=oom_kill,
-        events_max=events_max,
-        kernel=kernel,
-        **(dict(zip(_V1_MEMORY_FIELDS.values(), stat, strict=True)) if stat else {}),
-    )
-
-
-def _v1_io(
-    amounts: Mapping[Device, tuple[int, int]] | None, counts: Mapping[Device, tuple[int, int]] | None
-) -> dict[Device, IoStat] | None:
-    if amounts is None:
-        return None
-    return {device: IoStat(*sizes, *(counts or {}).get(device, (0, 0))) for device, sizes in amounts.items()}
-
-
-def _pids(current: int | None, limit: int | None) -> PidsStat | None:
-    return None if current is None else PidsStat(current, limit)
-
-
-def _pressure(cpu: Pressure | None, memory: Pressure | None, io: Pressure | None) -> PressureStat:
-    return PressureStat(cpu, memory, io)
-
-
-def _v1_events(events: CgroupEvents | None, frozen: bool | None) -> CgroupEvents:  # noqa: FBT001  the second file
-    return CgroupEvents(events.populated if events else None, frozen)
-
-
-def _detail(sizes: Sequence[str], *values: Any) -> CgroupDetail:  # noqa: ANN401  what the parts below parse to
-    """Put together the three files of each size of huge page, and then the fields that each other file has."""
-    pages, files = values[: 3 * len(sizes)], values[3 * len(sizes) :]
-    hugetlb = {
-        size: HugetlbStat(current if reserved is None else reserved, events_max)
-        for size, reserved, current, events_max in zip(sizes, pages[::3], pages[1::3], pages[2::3], strict=True)
-        if (reserved, current, events_max) != (None, None, None)
-    }
-    fields = {field: value for file in files if file for field, value in file.items()}
-    return CgroupDetail(hugetlb=hugetlb or None, **fields)
-
-
-def _field(field: str, parse: Callable[[bytes, str], Any]) -> Callable[[bytes, str], dict[str, Any]]:
-    """Take a whole file as a field of the detail."""
-    return lambda raw, path: {field: parse(raw, path)}
-
-
-def _keys(**key_of: bytes) -> Callable[[bytes, str], dict[str, Any]]:
-    """Take some keys of a file as fields of the detail."""
-
-    def parse(raw: bytes, path: str) -> dict[str, Any]:
-        values = parse_flat_keyed(raw, path)
-        return {field: values.get(key) for field, key in key_of.items()}
-
-    return parse
-
-
-def _v1_throttled_local_usec(raw: bytes, path: str) -> int | None:
-    return _to_usec(parse_flat_keyed(raw, path).get(b"throttled_time"))
-
-
-def _v1_soft_limit(raw: bytes, path: str) -> int:
-    return _v1_limit(raw, path) or 0
-
-
-def _v1_numa_bytes(raw: bytes, path: str) -> dict[str, dict[int, int]]:
-    """Take the amounts with those of the cgroups below, as version 2 has them; old kernels have its own alone."""
-    pages = parse_numa_stat(raw, path)
-    return {
-        key: {node: count * PAGE_BYTES for node, count in nodes.items()}
-        for key in ("anon", "file", "unevictable")
-        if (nodes := pages.get(f"hierarchical_{key}", pages.get(key))) is not None
-    }
-
-
-def _hugetlb_max(raw: bytes, path: str) -> int | None:
-    return parse_flat_keyed(raw, path).get(b"max")
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A file that a section is read from."""
-
-    hierarchy: str
-    name: str
-    parse: Callable[[bytes, str], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A field of `CgroupSample`, and how it is built from files. All of them absent: the field is None."""
-
-    field: str
-    parts: tuple[_Part, ...]
-    build: Callable[..., Any] | None = None
-    """None where one file's value is the field."""
-    detail_parts: tuple[_Part, ...] = ()
-    """Files that are read only with the detail; built from last."""
-
-
-_V2_SECTIONS = (
-    _Section("cpu", (_Part(V2, "cpu.stat", parse_cpu_stat),)),
-    _Section("cpu_max", (_Part(V2, "cpu.max", parse_cpu_max),)),
-    _Section(
-        "memory",
-        (
-            _Part(V2, "memory.current", parse_int),
-            _Part(V2, "memory.max", parse_int_or_max),
-            _Part(V2, "memory.peak", parse_int),
-            _Part(V2, "memory.swap.current", parse_int),
-            _Part(V2, "memory.stat", KeyedLines(*(field.encode() for field in _MEMORY_FIELDS))),
-            _Part(V2, "memory.events", parse_flat_keyed),
-            _Part(V2, "memory.events.local", parse_flat_keyed),
-        ),
-        _memory,
-    ),
-    _Section("io", (_Part(V2, "io.stat", parse_io_stat),)),
-    _Section("pids", (_Part(V2, "pids.current", parse_int), _Part(V2, "pids.max", parse_int_or_max)), _pids),
-    _Section(
-        "pressure",
-        tuple(_Part(V2, f"{name}.pressure", parse_pressure) for name in ("cpu", "memory", "io")),
-        _pressure,
-    ),
-    _Section("events", (_Part(V2, "cgroup.events", _cgroup_events),)),
-)
-
-_V1_SECTIONS: Mapping[str, _Section] = {
-    "cpu": _Section(
-        "cpu",
-        (
-            _Part(V2, "cpu.stat", parse_cpu_stat),
-            _Part("cpuacct", "cpuacct.usage", parse_int),
-            _Part("cpuacct", "cpuacct.stat", parse_flat_keyed),
-            _Part("cpu", "cpu.stat", parse_flat_keyed),
-        ),
-        _v1_cpu,
-    ),
-    "cpu_max": _Section(
-        "cpu_max",
-        (_Part("cpu", "cpu.cfs_quota_us", parse_int), _Part("cpu", "cpu.cfs_period_us", parse_int)),
-        _v1_cpu_max,
-    ),
-    "memory": _Section(
-        "memory",
-        (
-            _Part("memory", "memory.usage_in_bytes", parse_int),
-            _Part("memory", "memory.limit_in_bytes", _v1_limit),
-            _Part("memory", "memory.max_usage_in_bytes", parse_int),
-            _Part("memory", "memory.stat", KeyedLines(*_V1_MEMORY_FIELDS)),
-            _Part("memory", "memory.oom_control", parse_flat_keyed),
-        ),
-        _v1_memory,
-        (_Part("memory", "memory.failcnt", parse_int), _Part("memory", "memory.kmem.usage_in_bytes", parse_int)),
-    ),
-    "io": _Section(
-        "io",
-        (
-            _Part("blkio", "blkio.throttle.io_service_bytes_recursive", parse_blkio),
-            _Part("blkio", "blkio.throttle.io_serviced_recursive", parse_blkio),
-        ),
-        _v1_io,
-    ),
-    "pids": _Section(
-        "pids", (_Part("pids", "pids.current", parse_int), _Part("pids", "pids.max", parse_int_or_max)), _pids
-    ),
-    "events": _Section(
-        "events",
-        (_Part(V2, "cgroup.events", _cgroup_events), _Part("freezer", "freezer.state", _v1_is_frozen)),
-        _v1_events,
-    ),
-}
-
-_V1_CONTROLLERS_OF: Mapping[str, tuple[str, ...]] = {
-    "cpu": ("cpu", "cpuacct"),
-    "cpu_max": ("cpu",),
-    "memory": ("memory",),
-    "io": ("blkio",),
-    "pids": ("pids",),
-    "events": ("freezer",),
-}
-"""Where version 1 has one of these controllers mounted, a section is read there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _DetailFiles:
-    """What is read of a controller for the detail, on either version. The parsers give fields of `CgroupDetail`."""
-
-    controller: str
-    v2: tuple[_Part, ...]
-    v1: tuple[_Part, ...]
-    option: str | None = None
-    """Under which name it is asked for; None for what is always read."""
-
-
-_DETAIL_CORE = (
-    _Part(V2, "irq.pressure", _field("irq_full_usec", parse_full_pressure)),
-    _Part(V2, "cgroup.stat", _keys(dying_descendants=b"nr_dying_descendants")),
-)
-"""What cgroups of version 2 have without a controller."""
-
-_DETAIL_FILES = (
-    _DetailFiles(
-        "cpu",
-        (
-            _Part(V2, "cpu.weight", _field("cpu_weight", parse_int)),
-            _Part(V2, "cpu.stat.local", _keys(throttled_local_usec=b"throttled_usec")),
-        ),
-        (
-            _Part("cpu", "cpu.shares", _field("cpu_shares", parse_int)),
-            _Part("cpu", "cpu.stat.local", _field("throttled_local_usec", _v1_throttled_local_usec)),
-        ),
-    ),
-    _DetailFiles(
-        "memory",
-        (
-            _Part(V2, "memory.min", _field("memory_min", parse_int_or_inf)),
-            _Part(V2, "memory.low", _field("memory_low", parse_int_or_inf)),
-            _Part(V2, "memory.swap.max", _field("memory_swap_max", parse_int_or_inf)),
-            _Part(V2, "memory.swap.events", _keys(swap_events_max=b"max", swap_events_fail=b"fail")),
-        ),
-        (_Part("memory", "memory.soft_limit_in_bytes", _field("memory_low", _v1_soft_limit)),),
-    ),
-    _DetailFiles(
-        "memory",
-        (_Part(V2, "memory.numa_stat", _field("numa_bytes", parse_numa_stat)),),
-        (_Part("memory", "memory.numa_stat", _field("numa_bytes", _v1_numa_bytes)),),
-        MEMORY_NUMA,
-    ),
-    _DetailFiles(
-        "pids",
-        (_Part(V2, "pids.events", _keys(pids_events_max=b"max")),),
-        (_Part("pids", "pids.events", _keys(pids_events_max=b"max")),),
-    ),
-)
-
-
-def _hugetlb_parts(hierarchy: str, size: str) -> tuple[_Part, ...]:
-    """The three files of one size of page: reserved, current, refused."""
-    files: tuple[tuple[str, Callable[[bytes, str], int | None]], ...] = (
-        (("rsvd.current", parse_int), ("current", parse_int), ("events", _hugetlb_max))
-        if hierarchy == V2
-        else (("rsvd.usage_in_bytes", parse_int), ("usage_in_bytes", parse_int), ("failcnt", parse_int))
-    )
-    return tuple(_Part(hierarchy, f"hugetlb.{size}.{name}", parse) for name, parse in files)
-
-
-def _page_name(size_kib: int) -> str:
-    """Name a size of page as the controller's files do."""
-    for unit, kib in (("GB", 1 << 20), ("MB", 1 << 10)):
-        if size_kib >= kib:
-            return f"{size_kib // kib}{unit}"
-    return f"{size_kib}KB"
-
-
-def _detail_section(hierarchies: Hierarchies, options: frozenset[str], sizes: Sequence[str]) -> _Section:
-    hugetlb = HUGETLB if HUGETLB in hierarchies.v1 else V2
-    pages = [part for size in sizes for part in _hugetlb_parts(hugetlb, size)]
-    files = [
-        part
-        for each in _DETAIL_FILES
-        if each.option is None or each.option in options
-        for part in (each.v1 if each.controller in hierarchies.v1 else each.v2)
-    ]
-    return _Section("detail", (*pages, *_DETAIL_CORE, *files), partial(_detail, sizes))
-
-
-def _sections(
-    hierarchies: Hierarchies, detail: frozenset[str] | None = None, sizes: Sequence[str] = ()
-) -> tuple[_Section, ...]:
-    sections = [
-        _V1_SECTIONS[section.field]
-        if any(name in hierarchies.v1 for name in _V1_CONTROLLERS_OF.get(section.field, ()))
-        else section
-        for section in _V2_SECTIONS
-    ]
-    if detail is None:
-        return tuple(sections)
-    return (
-        *(replace(section, parts=section.parts + section.detail_parts) for section in sections),
-        _detail_section(hierarchies, detail, sizes),
-    )
-
-
 _NEVER = object()
 """A value that no file has."""
 
 
 class _OpenSection:
-    """A section of one cgroup: its kept files, their last values and what was built of them."""
+    """A section of one cgroup: its files, their last values and what was built of them."""
 
     __slots__ = ("_build", "_files", "_values", "field", "value")
 
-    def __init__(self, section: _Section, files: Sequence[KeptFile[Any] | None]) -> None:
+    def __init__(self, section: Section, files: list[KeptFile[Any] | None]) -> None:
         self.field = section.field
         self.value: Any = None
         self._build = section.build
-        self._files = files
+        self._files = [
+            (file, part.tier is Tier.COLD, part.is_substitute) for file, part in zip(files, section.parts, strict=True)
+        ]
         self._values: list[Any] = [None] * len(files)
 
-    def read(self) -> bool:
-        """Bring ``value`` up to date; return whether it is another object now."""
-        before = self.value
-        if self._build is None:
-            self.value = self._files[0].read() if self._files[0] else None
-            return self.value is not before
-        values = [file.read() if file else None for file in self._files]
-        if all(new is old for new, old in zip(values, self._values, strict=True)):
+    def read(self, *, is_due: bool) -> bool:
+        """Bring ``value`` up to date, from cold files only if that ``is_due``; return whether it is another one now."""
+        old = self._values
+        values: list[Any] = []
+        is_same = True
+        for at, (file, is_cold, is_substitute) in enumerate(self._files):
+            if file is None or (is_substitute and values[0] is not None):
+                value = None
+            elif is_cold and not is_due and old[at] is not _NEVER:
+                value = old[at]
+            else:
+                value = file.read()
+            is_same = is_same and value is old[at]
+            values.append(value)
+        if is_same:
             return False
         self._values = values
-        self.value = None if all(value is None for value in values) else self._build(*values)
+        if self._build is None:
+            self.value = values[0]
+        else:
+            self.value = None if all(value is None for value in values) else self._build(*values)
         return True
 
     def forget(self) -> bool:
@@ -646,11 +74,6 @@ class _OpenSection:
         before, self.value = self.value, None
         self._values = [_NEVER] * len(self._files)
         return before is not None
-
-    def close(self) -> None:
-        for file in self._files:
-            if file:
-                file.close()
 
 
 class CgroupReader:
@@ -661,51 +84,97 @@ class CgroupReader:
         path: CgroupPath,
         inode: int,
         hierarchies: Hierarchies,
-        sections: Iterable[_Section],
+        sections: Iterable[Section],
         access: Access,
+        refresh_ns: int,
     ) -> None:
-        """Read the cgroup ``path`` in each of the hierarchies; nothing is opened yet."""
+        """Read the cgroup ``path`` in each of the hierarchies; nothing is opened yet.
+
+        All its files are read every ``refresh_ns`` at least.
+        """
         directories = dict(hierarchies.v1)
         if hierarchies.v2 is not None:
             directories[V2] = hierarchies.v2
 
-        def kept(part: _Part) -> KeptFile[Any] | None:
+        def kept(part: Part) -> KeptFile[Any] | None:
             directory = directories.get(part.hierarchy)
             if directory is None:
                 return None
             return KeptFile(f"{directory}{path.rstrip('/')}/{part.name}", part.parse, access)
 
         self.malformed: ParseError | None = None
-        self._sections = [_OpenSection(section, [kept(part) for part in section.parts]) for section in sections]
+        self._refresh_ns = refresh_ns
+        self._due_ns = 0
         self._sample = CgroupSample(path, inode)
+        self._sections: list[_OpenSection] = []
+        files: list[tuple[Part, KeptFile[Any]]] = []
+        for section in sections:
+            opened = [kept(part) for part in section.parts]
+            files += [(part, file) for part, file in zip(section.parts, opened, strict=True) if file is not None]
+            self._sections.append(_OpenSection(section, opened))
+        files.sort(key=lambda pair: pair[0].tier)
+        self._files = [file for _, file in files]
+        self._hot = [file for part, file in files if part.tier is Tier.HOT and not part.is_substitute]
+        self._substitute = next((file for part, file in files if part.tier is Tier.HOT and part.is_substitute), None)
+        self._is_awake = True
+        self._read_ns: int | None = None
 
     @property
     def inode(self) -> int:
         """The inode of the cgroup that this is for."""
         return self._sample.inode
 
-    def read(self) -> CgroupSample:
-        """Read all files; the same object as the last time if no byte changed.
+    @property
+    def sample(self) -> CgroupSample:
+        """What was read last."""
+        return self._sample
+
+    def keep(self, count: int) -> None:
+        """Keep no more than ``count`` files open, those that are read most often."""
+        for at, file in enumerate(self._files):
+            file.may_keep = at < count
+            if at >= count:
+                file.close()
+
+    def read(self, now_ns: int) -> bool:
+        """Bring ``sample`` up to date; return whether it is another one now.
 
         A file in a form that is not the documented one leaves its section None and is told by ``malformed``.
         """
-        changed = False
+        is_due = now_ns >= self._due_ns
+        has_changed = False
+        for file in self._hot:
+            if file.look():
+                has_changed = True
+        if not (has_changed or self._is_awake or is_due):
+            return False
+        return self._read(now_ns, is_due=is_due)
+
+    def _read(self, now_ns: int, *, is_due: bool) -> bool:
+        has_changed = False
         self.malformed = None
         for section in self._sections:
             try:
-                changed |= section.read()
+                has_changed |= section.read(is_due=is_due)
             except ParseError as error:
                 self.malformed = error
-                changed |= section.forget()
-        if changed:
+                has_changed |= section.forget()
+        # What began to wait has run before, but tells of its waiting only later: so it is read once more.
+        self._is_awake = has_changed
+        since_ns, self._read_ns = self._read_ns, now_ns
+        if is_due:
+            # Those that came together are not due together again.
+            share = 1.0 if since_ns is not None else self.inode * GOLDEN % 1.0
+            self._due_ns = now_ns + int(self._refresh_ns * share)
+        if has_changed:
             sections = {section.field: section.value for section in self._sections}
-            self._sample = CgroupSample(self._sample.path, self._sample.inode, **sections)
-        return self._sample
+            self._sample = CgroupSample(self._sample.path, self._sample.inode, since_ns=since_ns, **sections)
+        return has_changed
 
     def close(self) -> None:
         """Give all descriptors back."""
-        for section in self._sections:
-            section.close()
+        for file in self._files:
+            file.close()
 
 
 class CgroupFs:
@@ -718,17 +187,23 @@ class CgroupFs:
         detail: frozenset[str] | None = None,
         *,
         sys_root: str = "/sys",
+        refresh_s: float = REFRESH_S,
     ) -> None:
         """Read from ``hierarchies``, keeping files open as far as ``access`` allows.
 
         With ``detail``, which names what of it is only for those who ask, `CgroupSample.detail` is read too. The sizes
-        of huge pages are found below ``sys_root``.
+        of huge pages are found below ``sys_root``. All files of each cgroup are read every ``refresh_s`` at least.
         """
         self.hierarchies = hierarchies
         self._access = access
+        self._budget = access.left
+        self._keep = 0
         sizes = read_hugepage_sizes(sys_root) if detail and HUGETLB in detail else ()
-        self._sections = _sections(hierarchies, detail, [_page_name(size) for size in sizes])
+        self._sections = sections_of(hierarchies, detail, sizes)
+        self._refresh_ns = int(refresh_s * 1e9)
         self._readers: dict[CgroupPath, CgroupReader] = {}
+        self._wanted: Mapping[CgroupPath, int] = {}
+        self._samples: dict[CgroupPath, CgroupSample] = {}
 
     def walk(self) -> dict[CgroupPath, int]:
         """Find all cgroups: path to inode, the root among them.
@@ -758,23 +233,42 @@ class CgroupFs:
             return []
         return [(f"{directory}/{name}", f"{path}/{name}") for name in names]
 
-    def read(self, wanted: Mapping[CgroupPath, int]) -> tuple[dict[CgroupPath, CgroupSample], ParseError | None]:
+    def read(
+        self, wanted: Mapping[CgroupPath, int], now_ns: int
+    ) -> tuple[dict[CgroupPath, CgroupSample], ParseError | None]:
         """Read the wanted cgroups, path to inode; return their samples and the first file not understood.
 
-        Readers of cgroups that are not wanted any more, or are others under an old path, are closed.
+        The same mapping as the last time if nothing has changed. ``now_ns`` is on the monotonic clock.
         """
+        if wanted != self._wanted:
+            self._settle(wanted)
+        malformed: ParseError | None = None
+        has_changed = not self._samples
+        for reader in self._readers.values():
+            if reader.read(now_ns):
+                has_changed = True
+            if reader.malformed is not None:
+                malformed = malformed or reader.malformed
+        if has_changed:
+            self._samples = {path: reader.sample for path, reader in self._readers.items()}
+        return self._samples, malformed
+
+    def _settle(self, wanted: Mapping[CgroupPath, int]) -> None:
+        """Have a reader for each that is wanted, and none for others, even under an old path."""
         for path in [path for path, reader in self._readers.items() if wanted.get(path) != reader.inode]:
             self._readers.pop(path).close()
-        samples = {}
-        malformed: ParseError | None = None
+        keep = self._budget // max(len(wanted), 1)
+        if keep != self._keep:
+            self._keep = keep
+            for reader in self._readers.values():
+                reader.keep(keep)
         for path, inode in wanted.items():
-            reader = self._readers.get(path)
-            if reader is None:
-                reader = CgroupReader(path, inode, self.hierarchies, self._sections, self._access)
+            if path not in self._readers:
+                reader = CgroupReader(path, inode, self.hierarchies, self._sections, self._access, self._refresh_ns)
+                reader.keep(keep)
                 self._readers[path] = reader
-            samples[path] = reader.read()
-            malformed = malformed or reader.malformed
-        return samples, malformed
+        self._wanted = wanted
+        self._samples = {}
 
     def processes(self, path: CgroupPath) -> list[int]:
         """Return the pids in one cgroup, its descendants' left out; as many as the kernel hands out in one go."""
@@ -788,3 +282,4 @@ class CgroupFs:
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
+        self._wanted = {}

@@ -118,20 +118,41 @@ class Access:
 class KeptFile(Generic[T]):
     """A kernel file that is kept open and parsed only when its bytes have changed.
 
-    Equal bytes give the same object as the last time, so what is built from it can be kept too.
+    An equal content gives the same object as the last time, so what is built from it can be kept too.
     """
 
-    __slots__ = ("_absent_reads", "_access", "_fd", "_parse", "_raw", "_value", "path")
+    __slots__ = (
+        "_absent_reads",
+        "_access",
+        "_ahead",
+        "_fd",
+        "_is_ahead",
+        "_parse",
+        "_raw",
+        "_value",
+        "may_keep",
+        "path",
+    )
 
     def __init__(self, path: str, parse: Callable[[bytes, str], T], access: Access) -> None:
         """Read ``path`` through ``parse(content, path)``; nothing is opened yet."""
         self.path = path
+        self.may_keep = True
+        """Whether to keep it open, as far as there are descriptors left."""
         self._parse = parse
         self._access = access
         self._fd = -1
         self._raw: bytes | None = None
         self._value: T | None = None
+        self._ahead: bytes | None = None
+        self._is_ahead = False
         self._absent_reads = 0
+
+    def look(self) -> bool:
+        """Read ahead, and say whether the bytes are others than those of the last `read`; the next one takes them."""
+        self._ahead = self._fetch()
+        self._is_ahead = True
+        return self._ahead != self._raw
 
     def read(self) -> T | None:
         """Return the parsed content; None if the file is absent or refused.
@@ -139,21 +160,29 @@ class KeptFile(Generic[T]):
         Raises:
             ParseError: the content is not in the documented form.
         """
+        raw = self._ahead if self._is_ahead else self._fetch()
+        self._is_ahead = False
+        if raw != self._raw:
+            value = None if raw is None else self._parse(raw, self.path)
+            if value != self._value:
+                self._value = value
+            self._raw = raw
+        return self._value
+
+    def _fetch(self) -> bytes | None:
         if self._absent_reads:
             self._absent_reads -= 1
             return None
         try:
-            raw = _pread_all(self._fd) if self._fd >= 0 else self._open()
+            if self._fd < 0:
+                return self._open()
+            raw = os.pread(self._fd, READ_BYTES, 0)
+            return raw if len(raw) < READ_BYTES else _pread_all(self._fd)
         except OSError as error:
             self.close()
-            self._raw = self._value = None
             self._absent_reads = RETRY_AFTER
             self._access.note(error, self.path)
             return None
-        if raw != self._raw:
-            self._value = self._parse(raw, self.path)
-            self._raw = raw
-        return self._value
 
     def _open(self) -> bytes:
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -162,7 +191,7 @@ class KeptFile(Generic[T]):
         except OSError:
             os.close(fd)
             raise
-        if self._access.left > 0:
+        if self.may_keep and self._access.left > 0:
             self._access.left -= 1
             self._fd = fd
         else:

@@ -299,6 +299,8 @@ class CgroupSample(NamedTuple):
     pressure: PressureStat | None = None
     events: CgroupEvents | None = None
     detail: CgroupDetail | None = None
+    since_ns: int | None = None
+    """When it was last read before this, on the monotonic clock; ``cpu.stat`` is read every time."""
 
 
 class InterfaceStat(NamedTuple):
