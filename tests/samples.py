@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from topcon.findings import assess
+from topcon.model.history import NO_HISTORY
 from topcon.model.sample import (
     CgroupEvents,
     CgroupPath,
@@ -45,6 +46,7 @@ from topcon.model.snapshot import ContainerNode, HostNode, PodNode, Snapshot, Us
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from topcon.model.history import History
     from topcon.model.sample import Device
     from topcon.model.snapshot import Finding
     from topcon.ui.spans import Span
@@ -336,3 +338,17 @@ def tree_of(*pods: PodNode, findings: Iterable[Finding] = (), host: HostNode | N
         containers={container.key: container for pod in pods for container in pod.containers},
         findings=tuple(findings),
     )
+
+
+def history_of(*values: float | None, newest: int | None = None) -> History:
+    """A history whose last value is of the tick ``newest``, or begins with the first tick."""
+    history = NO_HISTORY
+    first = 0 if newest is None else newest - len(values) + 1
+    for tick, value in enumerate(values, start=first):
+        history = history.grown(tick, value)
+    return history
+
+
+def past(history: History) -> tuple[float | None, ...]:
+    """All values that were added to a history, the newest last."""
+    return tuple(history.values(history.newest))

@@ -21,7 +21,8 @@ from topcon.text import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from topcon.model.snapshot import History, Severity, Usage
+    from topcon.model.history import History
+    from topcon.model.snapshot import Severity, Usage
 
 Node = PodNode | ContainerNode
 

@@ -8,7 +8,7 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, node_of, pod_of, unhurried_in_making, unsafe
+from samples import HOSTILE_NAMES, history_of, node_of, pod_of, unhurried_in_making, unsafe
 
 from topcon.columns import ASCENDING, BY_NAME, COLUMNS, DEFAULT_SORT, Line, state_text
 from topcon.model.sample import Health, State
@@ -165,11 +165,11 @@ def test_a_bar_is_against_the_limit(name: str, expected: float) -> None:
 
 
 def test_the_history_is_drawn_and_sorted_by_what_it_ends_with() -> None:
-    line = line_of(node_of("web", Usage(cpu_cores=0.5, cpu_history=(0.1, 0.5))))
+    line = line_of(node_of("web", Usage(cpu_cores=0.5, cpu_history=history_of(0.1, 0.5))))
     column = BY_NAME["history"]
 
     assert column.history is not None
-    assert (column.history(line), column.value(line), column.text(line)) == ((0.1, 0.5), 0.5, "")
+    assert (column.history(line), column.value(line), column.text(line)) == (history_of(0.1, 0.5), 0.5, "")
 
 
 # Names, findings, states

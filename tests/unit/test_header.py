@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from samples import (
     HOSTILE_NAMES,
     docker_key,
+    history_of,
     host_of,
     node_of,
     pod_of,
@@ -142,7 +143,7 @@ def test_a_frozen_screen_and_a_filter_are_told_of_on_the_narrowest_screen_too() 
 
 def test_the_second_line_says_how_much() -> None:
     pressure = PressureShares(PressureShare(0.02, None), PressureShare(0.0, 0.0), PressureShare(0.21, 0.1))
-    host = host_node(cpu_cores=5.94, pressure=pressure, cpu_history=(0.5,), memory_history=(0.25,))
+    host = host_node(cpu_cores=5.94, pressure=pressure, cpu_history=history_of(0.5), memory_history=history_of(0.25))
 
     how_much = header_lines(tree_of(host=host), SECOND_STATUS, 160)[1]
 
@@ -180,7 +181,7 @@ def test_a_kernel_without_pressure_has_one_dash_for_it() -> None:
 def test_at_eighty_columns_everything_of_the_second_line_is_there() -> None:
     pressure = PressureShares(*[PressureShare(1.0, 1.0)] * 3)
     sample = host_of(cpus=128, memory_total_bytes=1023 << 30, memory_used_bytes=1000 << 30)
-    host = host_node(sample=sample, cpu_cores=127.9, pressure=pressure, cpu_history=(1.0,) * 60)
+    host = host_node(sample=sample, cpu_cores=127.9, pressure=pressure, cpu_history=history_of(*(1.0,) * 60))
 
     how_much = lines(tree_of(host=host), 80)[1]
 

@@ -17,12 +17,14 @@ from samples import (
     Box,
     container_id,
     docker_key,
+    history_of,
     host_of,
     interface,
     kernel_only,
     netns_of,
     on_network,
     own_namespaces,
+    past,
     pressures,
     running,
     sample_of,
@@ -31,8 +33,9 @@ from samples import (
     unhurried,
 )
 
+from topcon.model.history import HISTORY, NO_HISTORY
 from topcon.model.sample import MemoryStat, Namespaces, NetnsKey, State
-from topcon.model.snapshot import HISTORY, PressureShare, PressureShares, Usage, derive
+from topcon.model.snapshot import PressureShare, PressureShares, Usage, derive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -248,7 +251,7 @@ def test_a_container_without_a_cgroup_to_read_has_its_network_all_the_same() -> 
     usage = over_a_second(box, box, networks={netns_of("web"): {"eth0": interface(7, 8)}})
 
     assert (usage.rx_bytes, usage.tx_bytes, usage.rx_bytes_per_second) == (7, 8, 0.0)
-    assert (usage.cpu_cores, usage.memory_bytes, usage.cpu_history) == (None, None, ())
+    assert (usage.cpu_cores, usage.memory_bytes, usage.cpu_history) == (None, None, NO_HISTORY)
 
 
 # Pressure
@@ -314,7 +317,7 @@ def test_counters_that_went_back_give_no_rates() -> None:
     assert (usage.cpu_cores, usage.throttled_share) == (None, None)
     assert (usage.read_bytes_per_second, usage.write_bytes_per_second) == (None, None)
     assert usage.pressure == PressureShares(unknown, unknown, unknown)
-    assert usage.cpu_history == (None, None)
+    assert past(usage.cpu_history) == (None, None)
 
 
 def test_network_counters_that_went_back_give_no_rates() -> None:
@@ -334,7 +337,7 @@ def test_another_cgroup_under_the_same_path_begins_anew() -> None:
 
     assert (usage.cpu_cores, usage.throttled_share, usage.read_bytes_per_second) == (None, None, None)
     assert usage.pressure == PressureShares(None, None, None)
-    assert usage.cpu_history == (None,)
+    assert past(usage.cpu_history) == (None,)
 
 
 def test_the_same_inode_under_another_path_is_another_cgroup() -> None:
@@ -357,14 +360,14 @@ def seconds_of(count: int, **others: Any) -> Snapshot:
 
 
 def test_a_history_grows_with_the_newest_last() -> None:
-    assert web_of(seconds_of(4)).usage.cpu_history == pytest.approx((None, 0.001, 0.002, 0.003))
+    assert past(web_of(seconds_of(4)).usage.cpu_history) == pytest.approx((None, 0.001, 0.002, 0.003))
 
 
-def test_a_history_keeps_a_minute() -> None:
-    history = web_of(seconds_of(HISTORY + 10)).usage.cpu_history
+def test_a_history_keeps_ten_minutes() -> None:
+    history = past(web_of(seconds_of(HISTORY + 10)).usage.cpu_history)
 
-    assert len(history) == HISTORY == 60
-    assert (history[0], history[-1]) == pytest.approx((0.010, 0.069))
+    assert len(history) == HISTORY == 600
+    assert (history[0], history[-1]) == pytest.approx((0.010, 0.609))
 
 
 def test_a_container_that_stops_and_starts_has_a_fresh_history() -> None:
@@ -374,8 +377,8 @@ def test_a_container_that_stops_and_starts_has_a_fresh_history() -> None:
         sample_of(running("web"), seconds=2),
     ]
 
-    assert web_of(snapshot_after(*samples[:2])).usage.cpu_history == ()
-    assert web_of(snapshot_after(*samples)).usage.cpu_history == (None,)
+    assert past(web_of(snapshot_after(*samples[:2])).usage.cpu_history) == ()
+    assert past(web_of(snapshot_after(*samples)).usage.cpu_history) == (None,)
 
 
 # The host
@@ -387,8 +390,8 @@ def test_the_hosts_cpu_is_measured_like_the_containers() -> None:
     )
 
     assert snapshot.host.cpu_cores == pytest.approx(0.5)
-    assert snapshot.host.cpu_history == (None, pytest.approx(0.25))
-    assert snapshot.host.memory_history == (0.25, 0.25)
+    assert past(snapshot.host.cpu_history) == (None, pytest.approx(0.25))
+    assert past(snapshot.host.memory_history) == (0.25, 0.25)
 
 
 def test_the_hosts_pressures_have_histories() -> None:
@@ -397,9 +400,9 @@ def test_the_hosts_pressures_have_histories() -> None:
 
     host = snapshot_after(first, second).host
 
-    assert host.cpu_pressure_history == (None, 0.01)
-    assert host.memory_pressure_history == (None, 0.02)
-    assert host.io_pressure_history == (None, 0.03)
+    assert past(host.cpu_pressure_history) == (None, pytest.approx(0.01))
+    assert past(host.memory_pressure_history) == (None, pytest.approx(0.02))
+    assert past(host.io_pressure_history) == (None, pytest.approx(0.03))
 
 
 def test_a_host_without_pressure_has_histories_of_nothing() -> None:
@@ -408,7 +411,7 @@ def test_a_host_without_pressure_has_histories_of_nothing() -> None:
     host = snapshot_after(sample_of(host=still), sample_of(seconds=1, host=still)).host
 
     assert host.pressure is None
-    assert host.io_pressure_history == (None, None)
+    assert past(host.io_pressure_history) == (None, None)
 
 
 def test_the_hosts_cpu_time_that_went_back_says_nothing() -> None:
@@ -419,10 +422,10 @@ def test_the_hosts_cpu_time_that_went_back_says_nothing() -> None:
     assert snapshot.host.cpu_cores is None
 
 
-def test_the_hosts_histories_keep_a_minute() -> None:
+def test_the_hosts_histories_keep_ten_minutes() -> None:
     host = seconds_of(HISTORY + 5).host
 
-    assert {len(host.cpu_history), len(host.memory_history), len(host.io_pressure_history)} == {HISTORY}
+    assert {len(past(each)) for each in (host.cpu_history, host.memory_history, host.io_pressure_history)} == {HISTORY}
 
 
 # Pods
@@ -449,7 +452,7 @@ def test_a_pods_usage_is_the_sum_of_its_containers() -> None:
     assert usage.cpu_cores == pytest.approx(0.75)
     assert (usage.memory_bytes, usage.pids) == (300, 7)
     assert (usage.read_bytes_per_second, usage.write_bytes_per_second) == (30.0, 3.0)
-    assert usage.cpu_history == (None, pytest.approx(0.75))
+    assert past(usage.cpu_history) == (None, pytest.approx(0.75))
 
 
 def test_a_pod_of_one_container_uses_what_the_container_uses() -> None:
@@ -467,7 +470,7 @@ def test_what_is_nested_is_not_counted_twice() -> None:
 
     assert usage.cpu_cores == pytest.approx(0.2)
     assert (usage.memory_bytes, usage.pids, usage.memory_limit_bytes) == (300, 10, 1000)
-    assert usage.cpu_history == (None, pytest.approx(0.2))
+    assert past(usage.cpu_history) == (None, pytest.approx(0.2))
 
 
 def test_a_shared_network_is_counted_once() -> None:
@@ -529,7 +532,7 @@ def test_a_pod_has_limits_only_if_all_its_containers_have_one() -> None:
 def test_a_pod_of_which_nothing_is_known_sums_to_unknown() -> None:
     boxes = [stopped(name, labels={COMPOSE: "shop"}) for name in ("web", "db")]
 
-    assert shop_after_a_second(boxes, boxes).usage == Usage()
+    assert shop_after_a_second(boxes, boxes).usage == Usage(cpu_history=history_of(None, None))
 
 
 def test_a_pods_history_goes_back_as_far_as_its_oldest_containers() -> None:
@@ -540,7 +543,7 @@ def test_a_pods_history_goes_back_as_far_as_its_oldest_containers() -> None:
 
     (pod,) = snapshot_after(*samples).pods
 
-    assert pod.usage.cpu_history == (None, *[pytest.approx(0.1)] * 3)
+    assert past(pod.usage.cpu_history) == (None, *[pytest.approx(0.1)] * 3)
 
 
 def test_a_pod_started_when_its_first_container_did() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import text_of, unhurried
+from samples import history_of, text_of, unhurried
 
+from topcon.model.history import NO_HISTORY
 from topcon.text import cell_width, printable
 from topcon.ui.spans import (
     LEVELS,
@@ -142,22 +143,22 @@ def test_a_greater_share_is_never_a_shorter_bar(one: float, other: float, width:
 def test_a_bar_is_the_average_of_its_samples_the_newest_last() -> None:
     history = (*[1.0] * PER_BAR, *[3.0] * (PER_BAR - 1), None)
 
-    assert bars(history, 2 * PER_BAR - 1, 3) == [None, 1.0, 3.0]
+    assert bars(history_of(*history), 2 * PER_BAR - 1, 3) == [None, 1.0, 3.0]
 
 
 def test_the_newest_bar_begins_with_one_sample() -> None:
     history = (*[1.0] * PER_BAR, 4.0)
 
-    assert bars(history, PER_BAR, 2) == [1.0, 4.0]
+    assert bars(history_of(*history), PER_BAR, 2) == [1.0, 4.0]
 
 
 def test_nothing_is_drawn_for_a_time_before_the_history() -> None:
-    assert bars((), 100, 3) == [None, None, None]
-    assert bars((0.5,), 100, 3) == [None, None, 0.5]
+    assert bars(NO_HISTORY, 100, 3) == [None, None, None]
+    assert bars(history_of(0.5, newest=100), 100, 3) == [None, None, 0.5]
 
 
 def drawn_at(values: list[float | None], tick: int, width: int) -> list[float | None]:
-    return bars(tuple(values[: tick + 1][-HISTORY_LENGTH:]), tick, width)
+    return bars(history_of(*values[: tick + 1][-HISTORY_LENGTH:], newest=tick), tick, width)
 
 
 VALUES = st.lists(st.none() | st.floats(0, 8), min_size=2, max_size=2 * HISTORY_LENGTH)

@@ -8,7 +8,17 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unhurried_in_making, unsafe
+from samples import (
+    HOSTILE_NAMES,
+    docker_key,
+    history_of,
+    node_of,
+    pod_of,
+    text_of,
+    tree_of,
+    unhurried_in_making,
+    unsafe,
+)
 
 from topcon.columns import COLUMNS, Line
 from topcon.model.sample import Health, State
@@ -128,7 +138,7 @@ def test_the_longest_name_counts_the_lines_of_the_tree() -> None:
 def test_a_row_is_exactly_as_wide_as_its_titles(
     name: str, width: int, depth: int, state: State, used: float | None
 ) -> None:
-    usage = Usage(cpu_cores=used, cpu_limit_cores=2.0, cpu_history=(used,) * 60, memory_bytes=1 << 40)
+    usage = Usage(cpu_cores=used, cpu_limit_cores=2.0, cpu_history=history_of(*(used,) * 60), memory_bytes=1 << 40)
     row = row_of(node_of(HOSTILE_NAMES[name], usage, state=state), Severity.CRITICAL, depth=depth)
     placed = layout(width, longest_name([row]))
 
@@ -226,7 +236,8 @@ def test_a_bar_is_drawn_before_its_number_and_none_without_a_limit() -> None:
 
 def test_all_sparklines_share_a_scale() -> None:
     busy, idle = (
-        row_of(node_of(name, Usage(cpu_cores=used, cpu_history=(used,) * 6))) for name, used in (("a", 3.0), ("b", 0.4))
+        row_of(node_of(name, Usage(cpu_cores=used, cpu_history=history_of(*(used,) * 6))))
+        for name, used in (("a", 3.0), ("b", 0.4))
     )
     top = top_cores([busy, idle], WIDE, 5)
 
@@ -236,7 +247,7 @@ def test_all_sparklines_share_a_scale() -> None:
 
 
 def test_without_sparklines_or_rows_the_scale_is_the_least() -> None:
-    busy = row_of(node_of("a", Usage(cpu_history=(3.0,))))
+    busy = row_of(node_of("a", Usage(cpu_history=history_of(3.0))))
 
     assert top_cores([busy], layout(80), 0) == top_cores([], WIDE, 0) == LEAST_TOP_CORES
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from topcon.model.pods import Workload
     from topcon.model.sample import (
         CgroupPath,
+        CgroupSample,
         FoundContainer,
         FoundPod,
         Isolated,
@@ -80,16 +81,50 @@ def short_id(container: str) -> str:
     return container[:12]
 
 
-def join(sample: Sample) -> tuple[Group, ...]:
-    """Give each container of a sample its name and its pod; the order depends on names and keys alone."""
+def join(sample: Sample, before: Sample | None = None, groups: tuple[Group, ...] = ()) -> tuple[Group, ...]:
+    """Give each container of a sample its name and its pod; the order depends on names and keys alone.
+
+    ``groups`` are those of the sample ``before``: the very same are returned if nothing has changed that they tell.
+    """
+    if before is not None and _is_joined_alike(sample, before):
+        return groups
     members = _members(sample)
     # A sandbox that is not shown still names its pod.
     sandboxes = [_said_pod(info) for info in sample.containers if info.role is Role.SANDBOX]
     said = _said_of_pods([*sandboxes, *(member.said_pod for member in members)])
-    groups = [
+    joined = [
         _group(sample, said.get(pod, _unnamed(*pod)), of_pod) for pod, of_pod in _pods(members, sample, said).items()
     ]
-    return tuple(sorted(groups, key=lambda group: (group.info.name, group.info.kind, group.info.id)))
+    return tuple(sorted(joined, key=lambda group: (group.info.name, group.info.kind, group.info.id)))
+
+
+def _is_joined_alike(sample: Sample, before: Sample) -> bool:
+    """Whether two samples say the same of who is there, as what, and whether it runs."""
+    now, old = sample.cgroups, before.cgroups
+    return (
+        sample.found is before.found
+        and sample.containers is before.containers
+        and sample.processes is before.processes
+        and sample.isolated is before.isolated
+        and (sample.host.name, sample.host.netns) == (before.host.name, before.host.netns)
+        and _silent(sample) == _silent(before)
+        and (now is old or all(_looks_alike(now.get(path), old.get(path)) for path in sample.found))
+    )
+
+
+def _looks_alike(now: CgroupSample | None, old: CgroupSample | None) -> bool:
+    if now is None or old is None:
+        return now is old
+    return now is old or (now.events is old.events and now.inode == old.inode)
+
+
+def _silent(sample: Sample) -> frozenset[tuple[str, str, str]]:
+    """The runtimes that do not answer: what they said of states may not hold any more."""
+    return frozenset(
+        (runtime.name, runtime.socket, runtime.runtime)
+        for runtime in sample.runtimes
+        if runtime.silent_s > SILENT_AFTER_S or not runtime.up
+    )
 
 
 def _group(sample: Sample, info: PodInfo, members: list[Member]) -> Group:

@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import is_
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from topcon.model.history import NO_HISTORY, History
 from topcon.model.join import Group, Member, join, network_owner
 from topcon.model.rates import increase, per_second, share
-from topcon.model.sample import NAMESPACE_KINDS, PodKind
+from topcon.model.sample import (
+    NAMESPACE_KINDS,
+    InterfaceStat,
+    PodKind,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from topcon.model.pods import Workload
     from topcon.model.sample import (
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
         ContainerKey,
         CpuStat,
         HostSample,
-        InterfaceStat,
         NetnsKey,
         Pressure,
         PressureStat,
@@ -32,17 +38,12 @@ if TYPE_CHECKING:
         Sample,
     )
 
-HISTORY = 60
-"""How many values a history keeps: a minute at the default interval."""
-
 STARTS_WINDOW_NS = 300 * 10**9
 GONE_FOR_NS = 600 * 10**9
 """How long what ended is remembered after its runtime has forgotten it."""
 MOST_GONE = 1000
 SAME_START_NS = 10**9
 """Two reports of a start that are closer than this are one start, told by the kernel and by the runtime."""
-
-History = tuple[float | None, ...]
 
 
 class Severity(IntEnum):
@@ -106,8 +107,8 @@ class Usage(NamedTuple):
     write_bytes_per_second: float | None = None
     pids: int | None = None
     pids_limit: int | None = None
-    cpu_history: History = ()
-    """Cores in each of the last intervals, the newest last."""
+    cpu_history: History = NO_HISTORY
+    """Cores in each of the last intervals."""
 
     @property
     def cpu_limit_share(self) -> float | None:
@@ -140,6 +141,8 @@ class ContainerNode(NamedTuple):
     """When, on the monotonic clock, its count of OOM kills was last seen to grow."""
     oom_kills: int = 0
     """Processes in it that the kernel is known to have killed for memory since it was last started."""
+    is_still: bool = False
+    """Whether nothing had changed since the sample before, so that all its rates are 0."""
 
     @property
     def name(self) -> str:
@@ -173,6 +176,8 @@ class PodNode(NamedTuple):
     """Its own cgroup, where it has one: the usage is then read there."""
     outer: ContainerKey | None = None
     """The container that it is nested in."""
+    is_still: bool = False
+    """Whether nothing had changed in its own cgroup since the sample before."""
 
     @property
     def title(self) -> str:
@@ -218,13 +223,13 @@ class HostNode:
     sample: HostSample
     cpu_cores: float | None
     pressure: PressureShares | None
-    cpu_history: History = ()
+    cpu_history: History = NO_HISTORY
     """Share of all CPUs in each of the last intervals."""
-    memory_history: History = ()
+    memory_history: History = NO_HISTORY
     """Share of the memory."""
-    cpu_pressure_history: History = ()
-    memory_pressure_history: History = ()
-    io_pressure_history: History = ()
+    cpu_pressure_history: History = NO_HISTORY
+    memory_pressure_history: History = NO_HISTORY
+    io_pressure_history: History = NO_HISTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,37 +249,58 @@ class Snapshot:
     """Containers that were removed in the last ten minutes, the newest last."""
     oom_kills: Mapping[Place, int] = field(default_factory=lambda: MappingProxyType({}))
     """Processes killed for memory in all containers that were in a place, as long as it is not empty for long."""
+    groups: tuple[Group, ...] = ()
+    """What the pods were made of; for the next snapshot."""
+    is_still: bool = False
+    """Whether nothing had changed in any of them since the snapshot before, and nothing does by itself."""
 
 
 def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     """Build the tree of a sample, with rates against the snapshot before it.
 
-    A counter that went back, or a cgroup that is another one under the same path, gives None for its rates.
+    A counter that went back, or a cgroup that is another one under the same path, gives None for its rates. What has
+    not changed is the very same object as before: a host of idle containers costs little more than a look at each.
     """
     elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
+    groups = join(sample, previous.sample, previous.groups) if previous else join(sample)
     step = _Step(
         previous,
         sample,
         elapsed_s or 0.0,
-        pods_before={pod.key: pod for pod in previous.pods} if previous else {},
+        tick=previous.tick + 1 if previous else 0,
         gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
+        is_same_host=previous is not None
+        and (sample.host.namespaces, sample.host.netns)
+        == (previous.sample.host.namespaces, previous.sample.host.netns),
     )
-    groups = join(sample)
-    owners = _network_owners(groups, sample.host.netns)
-    pods = tuple(_pod(step, group, owners) for group in groups)
-    containers = {container.key: container for pod in pods for container in pod.containers}
+    if previous is None or groups is not previous.groups:
+        pods = _pods(step, groups)
+    elif _nothing_has_changed(step, previous):
+        pods = previous.pods
+    else:
+        pods = tuple(
+            _pod(step, group, [each.is_network_owner for each in before.containers], before)
+            for group, before in zip(groups, previous.pods, strict=True)
+        )
+    if previous is not None and len(pods) == len(previous.pods) and all(map(is_, pods, previous.pods)):
+        pods, containers = previous.pods, previous.containers
+    else:
+        containers = {container.key: container for pod in pods for container in pod.containers}
     gone = _gone(step, containers)
     return Snapshot(
         sample=sample,
-        tick=previous.tick + 1 if previous else 0,
+        tick=step.tick,
         interval_s=elapsed_s,
         host=_host(step),
         pods=pods,
         containers=containers,
         gone=gone,
         oom_kills=_oom_kills(step, pods, gone),
+        groups=groups,
+        is_still=all(pod.is_still for pod in pods)
+        and all(each.is_still and not each.starts_ns for each in containers.values()),
     )
 
 
@@ -291,8 +317,21 @@ class _Step:
     previous: Snapshot | None
     sample: Sample
     elapsed_s: float
-    pods_before: Mapping[str, PodNode]
+    tick: int
     gone_before: Mapping[ContainerKey, Gone]
+    is_same_host: bool
+    """Whether the host's namespaces are known as they were before."""
+
+    def seconds_of(self, cgroup: CgroupSample) -> float:
+        """The time over which a cgroup's counters have grown, but for ``cpu.stat``, which is read every time."""
+        return self.elapsed_s if cgroup.since_ns is None else (self.sample.monotonic_ns - cgroup.since_ns) / 1e9
+
+    def networks_of(self, netns: NetnsKey | None) -> tuple[_Interfaces, _Interfaces]:
+        """What a network namespace counts now, and what it counted a sample ago; none of the host's."""
+        if netns is None or netns == self.sample.host.netns:
+            return None, None
+        before = self.previous.sample.networks.get(netns) if self.previous else None
+        return self.sample.networks.get(netns), before
 
     def cgroup_before(self, cgroup: CgroupSample) -> CgroupSample | None:
         """The same cgroup a sample ago; None if it is a new one, even under an old path."""
@@ -317,22 +356,46 @@ def _network_owners(groups: Iterable[Group], host_netns: NetnsKey | None) -> fro
     return frozenset(network_owner(members).key for members in sharing.values())
 
 
-def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
-    containers = tuple(_container(step, member, owners) for member in group.members)
-    starts = [container.started_ns for container in containers if container.started_ns is not None]
+def _nothing_has_changed(step: _Step, previous: Snapshot) -> bool:
+    """Whether all was still, and all that was read is what was read before."""
+    sample, before = step.sample, previous.sample
+    return (
+        previous.is_still
+        and step.is_same_host
+        and sample.cgroups is before.cgroups
+        and sample.networks is before.networks
+    )
+
+
+def _pods(step: _Step, groups: Iterable[Group]) -> tuple[PodNode, ...]:
+    owners = _network_owners(groups, step.sample.host.netns)
+    before = {pod.key: pod for pod in step.previous.pods} if step.previous else {}
+    return tuple(
+        _pod(step, group, [member.key in owners for member in group.members], before.get(_pod_key(group)))
+        for group in groups
+    )
+
+
+def _pod_key(group: Group) -> str:
+    return f"{group.info.kind}:{group.info.id}"
+
+
+def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode | None) -> PodNode:
+    """Build a pod; the same as before if nothing in it has changed."""
+    containers = tuple(
+        _container(step, member, is_network_owner=is_owner)
+        for member, is_owner in zip(group.members, are_owners, strict=True)
+    )
     info, found = group.info, group.found
-    key = f"{info.kind}:{info.id}"
     cgroup = step.sample.cgroups.get(found.path) if found else None
-    usage = containers[0].usage if len(containers) == 1 else _total(containers)
-    if cgroup is not None:
-        before = step.pods_before.get(key)
-        usage = _of_pod(usage, _cgroup_usage(step, cgroup, before))
-    return PodNode(
-        key=key,
+    is_still = cgroup is None or step.cgroup_before(cgroup) == cgroup
+    starts = [container.started_ns for container in containers if container.started_ns is not None]
+    pod = PodNode(
+        key=_pod_key(group),
         kind=info.kind,
         name=info.name,
         containers=containers,
-        usage=usage,
+        usage=containers[0].usage,
         started_ns=min(starts, default=None),
         namespace=info.namespace,
         uid=info.id if info.kind is PodKind.KUBERNETES else None,
@@ -340,71 +403,103 @@ def _pod(step: _Step, group: Group, owners: frozenset[ContainerKey]) -> PodNode:
         workload=group.workload,
         cgroup=cgroup,
         outer=group.outer,
+        is_still=is_still,
     )
+    if before is not None and before.is_still and pod._replace(usage=before.usage) == before:
+        return before
+    if len(containers) > 1:
+        pod = pod._replace(usage=_total(containers, before, step.tick))
+    if cgroup is not None:
+        pod = pod._replace(usage=_of_pod(pod.usage, _cgroup_usage(step, cgroup, before)))
+    return pod
 
 
 def _of_pod(total: Usage, own: Usage) -> Usage:
     """Take what the pod's own cgroup counts; it has no network, and limits and throttling may be its containers'."""
-    known = {name: value for name, value in own._asdict().items() if value not in {None, ()}}
+    known = {name: value for name, value in own._asdict().items() if value is not None}
     if total.throttled_share is not None and own.throttled_share is not None:
         known["throttled_share"] = max(total.throttled_share, own.throttled_share)
     return total._replace(**known)
 
 
-def _container(step: _Step, member: Member, owners: frozenset[ContainerKey]) -> ContainerNode:
+def _container(step: _Step, member: Member, *, is_network_owner: bool) -> ContainerNode:
+    """Build a container; the same as before if nothing of it has changed."""
     before = step.node_before(member.key)
     cgroup = step.sample.cgroups.get(member.path) if member.path else None
+    network, network_before = step.networks_of(member.netns)
+    if (
+        before is not None
+        and before.is_still
+        and before.cgroup == cgroup
+        and network == network_before
+        and before.process == member.process
+        and before.info == member.info
+        and before.is_network_owner == is_network_owner
+        and before.outer == member.outer
+        and (not before.starts_ns or before.starts_ns[0] > step.sample.wall_ns - STARTS_WINDOW_NS)
+        and step.is_same_host
+    ):
+        return before
     started_ns = member.info.started_ns
     if started_ns is None and member.process is not None:
         started_ns = member.process.started_ns
     return ContainerNode(
         key=member.key,
         info=member.info,
-        usage=_usage(step, member, cgroup, before),
+        usage=_usage(step, network, network_before, cgroup, before),
         cgroup=cgroup,
         process=member.process,
         outer=member.outer,
-        is_network_owner=member.key in owners,
+        is_network_owner=is_network_owner,
         shared_with_host=_shared_with_host(step.sample.host, member.process),
         started_ns=started_ns,
         starts_ns=_starts(step.sample.wall_ns, started_ns, before),
         oom_seen_ns=_oom_seen(step.sample.monotonic_ns, cgroup, before),
         oom_kills=max(_kills_of(cgroup) or 0, _kills_before(cgroup, started_ns, step.last_of(member.key))),
+        is_still=before is not None and before.cgroup == cgroup and network == network_before,
     )
 
 
-def _usage(step: _Step, member: Member, cgroup: CgroupSample | None, before: ContainerNode | None) -> Usage:
-    rx, tx, rx_rate, tx_rate = _network(step, member.netns)
+def _usage(
+    step: _Step,
+    network: _Interfaces,
+    network_before: _Interfaces,
+    cgroup: CgroupSample | None,
+    before: ContainerNode | None,
+) -> Usage:
     own = _cgroup_usage(step, cgroup, before) if cgroup is not None else Usage()
+    if network is None:
+        return own
+    now, old = _outward(network), None if network_before is None else _outward(network_before)
     return own._replace(
-        rx_bytes=rx,
-        tx_bytes=tx,
-        rx_bytes_per_second=rx_rate,
-        tx_bytes_per_second=tx_rate,
+        rx_bytes=sum(stat.rx_bytes for stat in now.values()),
+        tx_bytes=sum(stat.tx_bytes for stat in now.values()),
+        rx_bytes_per_second=_rate_of_all(now, old, "rx_bytes", step.elapsed_s),
+        tx_bytes_per_second=_rate_of_all(now, old, "tx_bytes", step.elapsed_s),
     )
 
 
 def _cgroup_usage(step: _Step, cgroup: CgroupSample, before: ContainerNode | PodNode | None) -> Usage:
     old = step.cgroup_before(cgroup)
-    elapsed_s = step.elapsed_s
+    seconds = step.seconds_of(cgroup)
     cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
     old_io = old.io if old else None
-    cores = _cores(cpu, old.cpu if old else None, elapsed_s)
+    cores = _cores(cpu, old.cpu if old else None, step.elapsed_s)
     limit_cores = cgroup.cpu_max.cores if cgroup.cpu_max else None
     is_same = before is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
-    past = before.usage.cpu_history if before is not None and is_same else ()
+    past = before.usage.cpu_history if before is not None and is_same else NO_HISTORY
     return Usage(
         cpu_cores=cores,
         cpu_limit_cores=limit_cores,
         throttled_share=_throttled(cpu, old.cpu if old else None) if limit_cores is not None else None,
         memory_bytes=memory.working_set if memory else None,
         memory_limit_bytes=memory.max if memory else None,
-        pressure=_pressure(cgroup.pressure, old.pressure if old else None, elapsed_s),
-        read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", elapsed_s),
-        write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", elapsed_s),
+        pressure=_pressure(cgroup.pressure, old.pressure if old else None, seconds),
+        read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", seconds),
+        write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", seconds),
         pids=pids.current if pids else None,
         pids_limit=pids.max if pids else None,
-        cpu_history=_grown(past, cores),
+        cpu_history=past.grown(step.tick, cores),
     )
 
 
@@ -434,22 +529,12 @@ def _rate_of_all(
     return total / elapsed_s
 
 
-def _network(step: _Step, netns: NetnsKey | None) -> tuple[int | None, int | None, float | None, float | None]:
-    if netns is None or netns == step.sample.host.netns:
-        return None, None, None, None
-    now = _outward(step.sample.networks.get(netns))
-    old = _outward(step.previous.sample.networks.get(netns)) if step.previous else None
-    return (
-        sum(stat.rx_bytes for stat in now.values()) if now is not None else None,
-        sum(stat.tx_bytes for stat in now.values()) if now is not None else None,
-        _rate_of_all(now, old, "rx_bytes", step.elapsed_s),
-        _rate_of_all(now, old, "tx_bytes", step.elapsed_s),
-    )
+_Interfaces = Mapping[str, InterfaceStat] | None
 
 
-def _outward(interfaces: Mapping[str, InterfaceStat] | None) -> Mapping[str, InterfaceStat] | None:
+def _outward(interfaces: Mapping[str, InterfaceStat]) -> Mapping[str, InterfaceStat]:
     """Leave the loopback out."""
-    return None if interfaces is None else {name: stat for name, stat in interfaces.items() if name != "lo"}
+    return {name: stat for name, stat in interfaces.items() if name != "lo"}
 
 
 def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: float) -> PressureShares | None:
@@ -597,10 +682,6 @@ def _counted_kills(container: ContainerNode, before: ContainerNode | None) -> in
     return 1
 
 
-def _grown(history: History, value: float | None) -> History:
-    return (*history[-(HISTORY - 1) :], value)
-
-
 def _host(step: _Step) -> HostNode:
     sample = step.sample.host
     before = step.previous.host if step.previous else None
@@ -613,23 +694,18 @@ def _host(step: _Step) -> HostNode:
     def some(line: PressureShare | None) -> float | None:
         return line.some if line else None
 
+    def grown(name: str, value: float | None) -> History:
+        return (getattr(before, name) if before else NO_HISTORY).grown(step.tick, value)
+
     return HostNode(
         sample=sample,
         cpu_cores=cores,
         pressure=pressure,
-        cpu_history=_grown(before.cpu_history if before else (), _ratio(cores, sample.cpus)),
-        memory_history=_grown(
-            before.memory_history if before else (), _ratio(sample.memory_used_bytes, sample.memory_total_bytes)
-        ),
-        cpu_pressure_history=_grown(
-            before.cpu_pressure_history if before else (), some(pressure.cpu) if pressure else None
-        ),
-        memory_pressure_history=_grown(
-            before.memory_pressure_history if before else (), some(pressure.memory) if pressure else None
-        ),
-        io_pressure_history=_grown(
-            before.io_pressure_history if before else (), some(pressure.io) if pressure else None
-        ),
+        cpu_history=grown("cpu_history", _ratio(cores, sample.cpus)),
+        memory_history=grown("memory_history", _ratio(sample.memory_used_bytes, sample.memory_total_bytes)),
+        cpu_pressure_history=grown("cpu_pressure_history", some(pressure.cpu) if pressure else None),
+        memory_pressure_history=grown("memory_pressure_history", some(pressure.memory) if pressure else None),
+        io_pressure_history=grown("io_pressure_history", some(pressure.io) if pressure else None),
     )
 
 
@@ -637,19 +713,18 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def _total(containers: Iterable[ContainerNode]) -> Usage:
+def _total(containers: tuple[ContainerNode, ...], before: PodNode | None, tick: int) -> Usage:
     """A pod's usage: sums, but each network namespace once, and the worst of throttling and pressure.
 
     A nested container's counters are in its outer one's already.
     """
-    containers = list(containers)
     keys = {container.key for container in containers}
     all_usages = [container.usage for container in containers]
     usages = [container.usage for container in containers if container.outer not in keys]
     networks = [container.usage for container in containers if container.is_network_owner]
-    histories = [usage.cpu_history for usage in usages]
+    cores = _sum(usage.cpu_cores for usage in usages)
     return Usage(
-        cpu_cores=_sum(usage.cpu_cores for usage in usages),
+        cpu_cores=cores,
         cpu_limit_cores=_sum_if_all(usage.cpu_limit_cores for usage in usages),
         throttled_share=_max(usage.throttled_share for usage in all_usages),
         memory_bytes=_sum(usage.memory_bytes for usage in usages),
@@ -662,10 +737,7 @@ def _total(containers: Iterable[ContainerNode]) -> Usage:
         read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
         write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
         pids=_sum(usage.pids for usage in usages),
-        cpu_history=tuple(
-            _sum(history[-age] for history in histories if len(history) >= age)
-            for age in range(max(map(len, histories), default=0), 0, -1)
-        ),
+        cpu_history=(before.usage.cpu_history if before else NO_HISTORY).grown(tick, cores),
     )
 
 

@@ -19,7 +19,8 @@ from topcon.ui.spans import Span, Spans, Tone, bars, fitted, sparkline, spread, 
 from topcon.ui.table import severity_tone
 
 if TYPE_CHECKING:
-    from topcon.model.snapshot import Finding, History, PressureShare, Snapshot
+    from topcon.model.history import History
+    from topcon.model.snapshot import Finding, PressureShare, Snapshot
 
 LEAST_TOP_PRESSURE = 0.05
 STALL_WARNING = 0.2

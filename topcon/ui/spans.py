@@ -10,7 +10,7 @@ from topcon.text import cell_width, head
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from topcon.model.snapshot import History
+    from topcon.model.history import History
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -87,14 +87,14 @@ def bar(share: float | None, width: int) -> str:
 
 
 def bars(history: History, tick: int, width: int) -> list[float | None]:
-    """Average a history, whose newest value is of ``tick``, to ``width`` bars of `PER_BAR` samples, the newest last.
+    """Average a history up to ``tick`` to ``width`` bars of `PER_BAR` samples, the newest last.
 
     The samples that a bar stands for are fixed, so bars move on together every so often and do not flicker between.
     """
     sums = [0.0] * width
     counts = [0] * width
     newest = tick // PER_BAR
-    for age, value in enumerate(reversed(history)):
+    for age, value in enumerate(reversed(history.values(tick, width * PER_BAR))):
         at = width - 1 - (newest - (tick - age) // PER_BAR)
         if at < 0:
             break
