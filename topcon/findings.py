@@ -9,7 +9,7 @@ from topcon.model.sample import SILENT_AFTER_S, Health, Role, Source, State
 from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severity, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OOM_WARNING_S = 600.0
 RESTART_LOOP_STARTS = 3
@@ -37,25 +37,42 @@ STALLED = 0.20
 PIDS_NEAR_LIMIT = 0.90
 
 
-def assess(snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Return all findings of a snapshot, worst first, then by code and target."""
-    found = [
-        finding
-        for container in snapshot.containers.values()
-        for rule in CONTAINER_RULES
-        if (finding := rule(snapshot, container)) is not None
-    ]
-    found += _silent_runtimes(snapshot)
-    return tuple(sorted(found, key=lambda finding: (-finding.severity, finding.code, finding.target)))
+def assess(snapshot: Snapshot, before: Snapshot | None = None) -> tuple[Finding, ...]:
+    """Return all findings of a snapshot, worst first, then by code and target.
+
+    What was found in the snapshot ``before`` of a container that is the same still is not looked for again.
+    """
+    passing = [finding for rule in SNAPSHOT_RULES for finding in rule(snapshot)]
+    if before is not None and snapshot.containers is before.containers:
+        lasting = [finding for finding in before.findings if finding.code not in PASSING]
+        if len(lasting) + len(passing) == len(before.findings) and set(passing) <= set(before.findings):
+            return before.findings
+    else:
+        lasting = _lasting(snapshot, before)
+    return tuple(sorted(lasting + passing, key=lambda finding: (-finding.severity, finding.code, finding.target)))
+
+
+def _lasting(snapshot: Snapshot, before: Snapshot | None) -> list[Finding]:
+    known: dict[str, list[Finding]] = {}
+    for finding in before.findings if before else ():
+        if finding.code not in PASSING:
+            known.setdefault(finding.target, []).append(finding)
+    old = before.containers if before else {}
+    found: list[Finding] = []
+    for key, container in snapshot.containers.items():
+        if old.get(key) is container:
+            found += known.get(key, ())
+        else:
+            found += [each for rule in CONTAINER_RULES if (each := rule(container)) is not None]
+    return found
 
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def cpu_throttled(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def cpu_throttled(container: ContainerNode) -> Finding | None:
     """Held back by its CPU limit in a good part of its periods."""
-    del snapshot
     share, limit = container.usage.throttled_share, container.usage.cpu_limit_cores
     severity = CPU_THROTTLED.severity(share)
     if severity is None or share is None or limit is None:
@@ -69,9 +86,8 @@ def cpu_throttled(snapshot: Snapshot, container: ContainerNode) -> Finding | Non
     )
 
 
-def memory_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def memory_near_limit(container: ContainerNode) -> Finding | None:
     """Its working set is close to its limit."""
-    del snapshot
     share = container.usage.memory_limit_share
     severity = MEMORY_NEAR_LIMIT.severity(share)
     if severity is None or share is None:
@@ -85,8 +101,16 @@ def memory_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding |
     )
 
 
-def oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def oom_killed(snapshot: Snapshot) -> Iterator[Finding]:
     """The kernel killed a process in it for memory."""
+    for container in snapshot.containers.values():
+        if container.oom_seen_ns is not None or container.info.oom_killed:
+            finding = _oom_killed(snapshot, container)
+            if finding is not None:
+                yield finding
+
+
+def _oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     seen_ns, now_ns = container.oom_seen_ns, snapshot.sample.monotonic_ns
     finished_ns = container.info.finished_ns
     if seen_ns is not None and (now_ns - seen_ns) / 1e9 <= OOM_WARNING_S:
@@ -108,9 +132,8 @@ def oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     )
 
 
-def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[..., Finding | None]:
-    def rule(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
-        del snapshot
+def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[[ContainerNode], Finding | None]:
+    def rule(container: ContainerNode) -> Finding | None:
         pressure = container.usage.pressure
         line: PressureShare | None = getattr(pressure, name) if pressure else None
         if line is None:
@@ -127,9 +150,8 @@ def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[...,
     return rule
 
 
-def restart_loop(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def restart_loop(container: ContainerNode) -> Finding | None:
     """Started again and again."""
-    del snapshot
     starts = len(container.starts_ns)
     if starts < RESTART_LOOP_STARTS:
         return None
@@ -144,9 +166,8 @@ def restart_loop(snapshot: Snapshot, container: ContainerNode) -> Finding | None
     )
 
 
-def unhealthy(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def unhealthy(container: ContainerNode) -> Finding | None:
     """Its own health check fails."""
-    del snapshot
     if container.info.health is not Health.UNHEALTHY or not container.info.state.is_live:
         return None
     return Finding(
@@ -154,9 +175,8 @@ def unhealthy(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     )
 
 
-def pids_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def pids_near_limit(container: ContainerNode) -> Finding | None:
     """Soon it cannot fork."""
-    del snapshot
     pids, limit = container.usage.pids, container.usage.pids_limit
     if pids is None or not limit or pids / limit <= PIDS_NEAR_LIMIT:
         return None
@@ -169,9 +189,8 @@ def pids_near_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | N
     )
 
 
-def shares_host(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def shares_host(container: ContainerNode) -> Finding | None:
     """Not isolated from the host."""
-    del snapshot
     shared = [name for name in ("pid", "ipc", "mnt", "net") if name in container.shared_with_host]
     # What nobody calls a container is not expected to be isolated.
     if not shared or container.info.source is Source.NAMESPACE:
@@ -185,69 +204,72 @@ def shares_host(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     )
 
 
-def no_memory_limit(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def no_memory_limit(snapshot: Snapshot) -> Iterator[Finding]:
     """On a host short of memory, one container can take all of it."""
     pressure = snapshot.host.pressure.memory if snapshot.host.pressure else None
     if pressure is None or pressure.some is None or pressure.some <= STALLED:
-        return None
-    memory = container.cgroup.memory if container.cgroup else None
-    is_workload = container.info.role is Role.WORKLOAD and container.info.source is not Source.NAMESPACE
-    if not is_workload or memory is None or memory.current is None or memory.max is not None:
-        return None
-    return Finding(
-        "no-memory-limit",
-        Severity.INFO,
-        container.key,
-        "has no memory limit while the host is short of memory",
-        "give it a memory limit",
-    )
+        return
+    for container in snapshot.containers.values():
+        memory = container.cgroup.memory if container.cgroup else None
+        is_workload = container.info.role is Role.WORKLOAD and container.info.source is not Source.NAMESPACE
+        if is_workload and memory is not None and memory.current is not None and memory.max is None:
+            yield Finding(
+                "no-memory-limit",
+                Severity.INFO,
+                container.key,
+                "has no memory limit while the host is short of memory",
+                "give it a memory limit",
+            )
 
 
-def unknown_to_runtime(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def unknown_to_runtime(snapshot: Snapshot) -> Iterator[Finding]:
     """It runs, and the runtime that made it does not list it."""
-    if container.info.source is Source.API or container.outer is not None:
-        return None
-    # Any daemon of that name can be the one that made it.
-    runtimes = [runtime for runtime in snapshot.sample.runtimes if runtime.runs(container.info)]
-    if not runtimes or not all(runtime.up and runtime.is_listed for runtime in runtimes):
-        return None
+    runtimes = snapshot.sample.runtimes
+    if not any(runtime.up and runtime.is_listed for runtime in runtimes):
+        return
+    for container in snapshot.containers.values():
+        if container.info.source is Source.API or container.outer is not None:
+            continue
+        # Any daemon of that name can be the one that made it.
+        own = [runtime for runtime in runtimes if runtime.runs(container.info)]
+        if own and all(runtime.up and runtime.is_listed for runtime in own) and _should_be_known(snapshot, container):
+            yield Finding(
+                "unknown-to-runtime",
+                Severity.WARNING,
+                container.key,
+                f"runs, but {container.info.runtime} does not list it",
+                f"restart {container.info.runtime}, or end the container's processes by hand",
+            )
+
+
+def _should_be_known(snapshot: Snapshot, container: ContainerNode) -> bool:
     process = container.process
     if process is None or container.info.state not in {State.RUNNING, State.PAUSED}:
-        return None
+        return False
     # A user's own daemon may not even be running: Podman does without.
     if container.cgroup is not None and container.cgroup.path.startswith("/user.slice/"):
-        return None
-    if snapshot.sample.wall_ns - process.started_ns < KERNEL_LEAD_S * 1e9:
-        return None
-    return Finding(
-        "unknown-to-runtime",
-        Severity.WARNING,
-        container.key,
-        f"runs, but {container.info.runtime} does not list it",
-        f"restart {container.info.runtime}, or end the container's processes by hand",
-    )
+        return False
+    return snapshot.sample.wall_ns - process.started_ns >= KERNEL_LEAD_S * 1e9
 
 
-def _silent_runtimes(snapshot: Snapshot) -> list[Finding]:
+def silent_runtimes(snapshot: Snapshot) -> Iterator[Finding]:
     """Runtimes that do not answer while their containers run; one finding each."""
-    running = [container.info for container in snapshot.containers.values() if container.cgroup]
-    return [
-        Finding(
-            "runtime-silent",
-            Severity.CRITICAL,
-            f"runtime:{runtime.name}",
-            f"{runtime.name} has not answered for {runtime.silent_s:.0f} s",
-            f"systemctl status {runtime.name}; its containers go on running",
-        )
-        for runtime in snapshot.sample.runtimes
-        if runtime.silent_s > SILENT_AFTER_S and any(runtime.runs(info) for info in running)
-    ]
+    for runtime in snapshot.sample.runtimes:
+        if runtime.silent_s > SILENT_AFTER_S and any(
+            container.cgroup and runtime.runs(container.info) for container in snapshot.containers.values()
+        ):
+            yield Finding(
+                "runtime-silent",
+                Severity.CRITICAL,
+                f"runtime:{runtime.name}",
+                f"{runtime.name} has not answered for {runtime.silent_s:.0f} s",
+                f"systemctl status {runtime.name}; its containers go on running",
+            )
 
 
-CONTAINER_RULES: tuple[Callable[[Snapshot, ContainerNode], Finding | None], ...] = (
+CONTAINER_RULES: tuple[Callable[[ContainerNode], Finding | None], ...] = (
     cpu_throttled,
     memory_near_limit,
-    oom_killed,
     _stalled("cpu-starved", "cpu", "a CPU", "free CPUs of the host, or raise its limit or weight"),
     _stalled("memory-stalled", "memory", "memory", "raise its memory limit, or free memory of the host"),
     _stalled("io-stalled", "io", "a disk", "find who else uses the disk"),
@@ -255,9 +277,19 @@ CONTAINER_RULES: tuple[Callable[[Snapshot, ContainerNode], Finding | None], ...]
     unhealthy,
     pids_near_limit,
     shares_host,
+)
+"""Those that look at the container alone: what they say of it lasts for as long as it is the same."""
+
+SNAPSHOT_RULES: tuple[Callable[[Snapshot], Iterator[Finding]], ...] = (
+    oom_killed,
     no_memory_limit,
     unknown_to_runtime,
+    silent_runtimes,
 )
+"""Those that look at the time, the host or the runtimes too."""
+
+PASSING = frozenset({"no-memory-limit", "oom-killed", "runtime-silent", "unknown-to-runtime"})
+"""The codes of the latter."""
 
 CODES: Mapping[str, tuple[Severity, ...]] = {
     "cpu-starved": (Severity.WARNING, Severity.CRITICAL),

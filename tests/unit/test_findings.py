@@ -28,9 +28,9 @@ from samples import (
     tree_of,
 )
 
-from topcon.findings import CONTAINER_RULES, Threshold, assess
+from topcon.findings import CODES, CONTAINER_RULES, PASSING, SNAPSHOT_RULES, Threshold, assess
 from topcon.model.sample import Health, NetnsKey, RuntimeSample, Source, State
-from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage
+from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage, derive
 
 if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, Finding, Snapshot
@@ -418,4 +418,39 @@ def test_findings_name_containers_that_are_there() -> None:
 
 
 def test_all_rules_say_what_they_hold_for() -> None:
-    assert all(rule.__doc__ for rule in CONTAINER_RULES)
+    assert all(rule.__doc__ for rule in (*CONTAINER_RULES, *SNAPSHOT_RULES))
+
+
+def test_what_was_found_before_is_found_again() -> None:
+    """As if all rules were asked: of what is the same, of what has changed, and of what passes with time."""
+    snapshot = None
+    for second in range(6):
+        web = running("web", oom_kill=second // 2, usage_usec=second, pids=89 + second, pids_max=100)
+        sample = sample_of(web, running("db", pids=99, pids_max=100), kernel_only(running("stray")), seconds=second)
+        before, snapshot = snapshot, derive(snapshot, sample)
+        snapshot = replace(snapshot, findings=assess(snapshot, before))
+
+        assert snapshot.findings == assess(snapshot)
+        assert "pids-near-limit" in codes(snapshot)
+
+
+def test_of_what_is_the_same_nothing_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def noted(container: ContainerNode) -> None:
+        asked.append(container.name)
+
+    monkeypatch.setattr("topcon.findings.CONTAINER_RULES", (noted,))
+    snapshot = None
+    for second, usage_usec in enumerate((0, 0, 0, 9, 9, 9)):
+        sample = sample_of(running("web", usage_usec=usage_usec), running("db"), seconds=second)
+        before, snapshot = snapshot, derive(snapshot, sample)
+        snapshot = replace(snapshot, findings=assess(snapshot, before))
+
+    # When they came, when they were first seen to rest; then the one that ran, and when it rested again.
+    assert asked == ["db", "web", "db", "web", "web", "web"]
+
+
+def test_the_codes_of_what_passes() -> None:
+    assert CODES.keys() > PASSING
+    assert len(PASSING) == len(SNAPSHOT_RULES)

@@ -271,11 +271,12 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         elapsed_s or 0.0,
         tick=previous.tick + 1 if previous else 0,
         gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
+        is_same_tree=previous is not None and groups is previous.groups,
         is_same_host=previous is not None
         and (sample.host.namespaces, sample.host.netns)
         == (previous.sample.host.namespaces, previous.sample.host.netns),
     )
-    if previous is None or groups is not previous.groups:
+    if previous is None or not step.is_same_tree:
         pods = _pods(step, groups)
     elif _nothing_has_changed(step, previous):
         pods = previous.pods
@@ -319,6 +320,8 @@ class _Step:
     elapsed_s: float
     tick: int
     gone_before: Mapping[ContainerKey, Gone]
+    is_same_tree: bool
+    """Whether the same containers are there, as the same, in the same pods."""
     is_same_host: bool
     """Whether the host's namespaces are known as they were before."""
 
@@ -621,6 +624,8 @@ def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tupl
     if step.previous is None:
         return ()
     now_ns = step.sample.monotonic_ns
+    if containers is step.previous.containers and not step.previous.gone:
+        return ()
     still = [
         gone
         for gone in step.previous.gone
@@ -638,9 +643,12 @@ def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tupl
     return tuple(still[-MOST_GONE:])
 
 
-def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> dict[Place, int]:
+def _oom_kills(step: _Step, pods: tuple[PodNode, ...], gone: tuple[Gone, ...]) -> Mapping[Place, int]:
     """Add up the kills of all that have been in a place: a new container counts from 0 again, this does not."""
-    before = step.previous.oom_kills if step.previous else {}
+    previous = step.previous
+    if previous is not None and gone is previous.gone and step.is_same_tree:
+        return _more_oom_kills(previous, pods)
+    before = previous.oom_kills if previous else {}
     counts = {place: before.get(place, 0) for place in (place_of(each.container, each.pod) for each in gone)}
     renamed: list[tuple[ContainerKey, Place]] = []
     for pod in pods:
@@ -656,6 +664,19 @@ def _oom_kills(step: _Step, pods: Iterable[PodNode], gone: Iterable[Gone]) -> di
     for key, place in renamed:
         nameless = was_at[key]
         counts[place] += before.get(nameless, 0) if nameless != place else 0
+    return counts
+
+
+def _more_oom_kills(previous: Snapshot, pods: Iterable[PodNode]) -> Mapping[Place, int]:
+    """Add the kills of those that have changed; all are in the places where they were."""
+    counts: Mapping[Place, int] = previous.oom_kills
+    for pod, old in zip(pods, previous.pods, strict=True):
+        if pod is old:
+            continue
+        for container, was in zip(pod.containers, old.containers, strict=True):
+            if container is not was and (count := _counted_kills(container, was)):
+                place = place_of(container, pod)
+                counts = {**counts, place: counts[place] + count}
     return counts
 
 
