@@ -169,7 +169,7 @@ class Sampler:
         if self._boot_ns is None:
             self._boot_ns = wall_ns - int(host.uptime_s * 1e9)
         with readings.of("cgroup"):
-            inodes = sources.cgroups.walk()
+            inodes = sources.cgroups.find(monotonic_ns)
         places = self._places = {path: self._places.get(path) or classify(path) for path in inodes}
         found = {path: place.container for path, place in places.items() if place.container}
         pods = {path: place.pod for path, place in places.items() if place.pod}

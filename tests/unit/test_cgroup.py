@@ -1065,7 +1065,7 @@ def test_all_cgroups_are_found_with_their_inodes(host: FakeHost) -> None:
     for path in paths:
         host.cgroup(path, V2_CORE)
 
-    found = cgroups_of(host)[0].walk()
+    found = cgroups_of(host)[0].find(0)
 
     expected = {"", *paths} | {str(parent) for path in paths for parent in Path(path).parents if str(parent) != "."}
     assert found == {f"/{path}": inode_of(host, path) for path in expected}
@@ -1076,7 +1076,7 @@ def test_links_are_not_followed(host: FakeHost) -> None:
     (host.root / "sys/fs/cgroup/a/loop").symlink_to(host.root / "sys/fs/cgroup", target_is_directory=True)
     (host.root / "sys/fs/cgroup/away").symlink_to("/", target_is_directory=True)
 
-    assert set(cgroups_of(host)[0].walk()) == {"/", "/a", "/a/b"}
+    assert set(cgroups_of(host)[0].find(0)) == {"/", "/a", "/a/b"}
 
 
 def test_on_a_hybrid_host_cgroups_of_either_hierarchy_are_found(tmp_path: Path) -> None:
@@ -1086,7 +1086,7 @@ def test_on_a_hybrid_host_cgroups_of_either_hierarchy_are_found(tmp_path: Path) 
     for path in ("/both", "/old"):
         host.cgroup(path, {}, "memory")
 
-    found = cgroups_of(host)[0].walk()
+    found = cgroups_of(host)[0].find(0)
 
     assert found == {
         "/": inode_of(host, "unified"),
@@ -1100,7 +1100,7 @@ def test_a_host_without_cgroups_has_none(host: FakeHost) -> None:
     host.write("proc/self/mountinfo", "")
     cgroups, _ = cgroups_of(host)
 
-    assert cgroups.walk() == {}
+    assert cgroups.find(0) == {}
     assert cgroups.read({}, 0) == ({}, None)
 
 
@@ -1108,7 +1108,7 @@ def test_a_mount_that_went_has_none(host: FakeHost) -> None:
     cgroups, access = cgroups_of(host)
     (host.root / "sys/fs/cgroup").rename(host.root / "elsewhere")
 
-    assert cgroups.walk() == {}
+    assert cgroups.find(0) == {}
     assert access.refused is None
 
 
@@ -1129,7 +1129,7 @@ def test_a_cgroup_that_ends_or_is_refused_during_the_walk(
     monkeypatch.setattr(os, "scandir", failing_scandir)
     cgroups, access = cgroups_of(host)
 
-    assert set(cgroups.walk()) == {"/", "/a", "/b", "/b/below"}
+    assert set(cgroups.find(0)) == {"/", "/a", "/b", "/b/below"}
     assert access.refused == (directory if refused else None)
 
 
@@ -1162,13 +1162,13 @@ def exchanged(fd: int, name: str) -> int:
 
 def test_cgroups_are_found_however_deep_they_are_nested(host: FakeHost) -> None:
     with nested(host.cgroup_root, 1200):
-        assert len(cgroups_of(host)[0].walk()) == 1200 + len({"/"})
+        assert len(cgroups_of(host)[0].find(0)) == 1200 + len({"/"})
 
 
 def test_cgroups_whose_path_is_too_long_to_be_asked_for_are_left_out(host: FakeHost) -> None:
     host.cgroup("/other", V2_CORE)
     with nested(host.cgroup_root, 2100):
-        assert {"/", "/other", "/d", "/d/d"} < set(cgroups_of(host)[0].walk())
+        assert {"/", "/other", "/d", "/d/d"} < set(cgroups_of(host)[0].find(0))
 
 
 # The processes.

@@ -6,11 +6,11 @@ current memory are read every time, the rest only of a cgroup that has done some
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ParseError
 from topcon.kernel.cgroup_files import HUGETLB, V2, Tier, sections_of
+from topcon.kernel.discovery import CgroupTree
 from topcon.kernel.files import KeptFile
 from topcon.kernel.topology import read_hugepage_sizes
 from topcon.model.sample import CgroupPath, CgroupSample
@@ -26,8 +26,6 @@ REFRESH_S = 9.0
 """Whatever a cgroup has done, all its files are read this often: with a tick a second, nothing is older than 10 s."""
 GOLDEN = 0.6180339887498949
 """Multiples of it leave no gaps, however many there are."""
-LEAF_LINKS = 2
-"""``st_nlink`` of a directory without directories in it."""
 _NEVER = object()
 """A value that no file has."""
 
@@ -196,6 +194,7 @@ class CgroupFs:
         """
         self.hierarchies = hierarchies
         self._access = access
+        self._tree = CgroupTree(hierarchies.walked, access)
         self._budget = access.left
         self._keep = 0
         sizes = read_hugepage_sizes(sys_root) if detail and HUGETLB in detail else ()
@@ -205,33 +204,9 @@ class CgroupFs:
         self._wanted: Mapping[CgroupPath, int] = {}
         self._samples: dict[CgroupPath, CgroupSample] = {}
 
-    def walk(self) -> dict[CgroupPath, int]:
-        """Find all cgroups: path to inode, the root among them.
-
-        A directory's link count says whether it has children, so the many leaves cost one ``stat`` each.
-        """
-        found: dict[CgroupPath, int] = {}
-        for directory in self.hierarchies.walked:
-            # A stack of our own: a container may nest cgroups deeper than Python nests calls.
-            left = [(directory, "")]
-            while left:
-                left += self._children(*left.pop(), found)
-        return found
-
-    def _children(self, directory: str, path: str, found: dict[CgroupPath, int]) -> list[tuple[str, str]]:
-        """Note a cgroup, and return those directly below it: directory and path of each."""
-        try:
-            stat = os.stat(directory)  # noqa: PTH116  the walk is the hot path
-            found.setdefault(CgroupPath(path or "/"), stat.st_ino)
-            # Some file systems that fixtures live on count no links at all: 1.
-            if stat.st_nlink == LEAF_LINKS:
-                return []
-            with os.scandir(directory) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            self._access.note(error, directory)
-            return []
-        return [(f"{directory}/{name}", f"{path}/{name}") for name in names]
+    def find(self, now_ns: int) -> dict[CgroupPath, int]:
+        """Return all cgroups, path to inode, as `CgroupTree.find` does."""
+        return self._tree.find(now_ns)
 
     def read(
         self, wanted: Mapping[CgroupPath, int], now_ns: int
@@ -283,3 +258,4 @@ class CgroupFs:
             reader.close()
         self._readers.clear()
         self._wanted = {}
+        self._tree.close()
