@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ContainerId,
         ContainerInfo,
         FoundContainer,
+        FoundPod,
         HostSample,
         InterfaceStat,
         Isolated,
@@ -134,7 +136,18 @@ class Sampler:
         self._boot_ns: int | None = None
         self._places: dict[CgroupPath, Place] = {}
         self._firsts: dict[CgroupPath, tuple[int, ProcessSample]] = {}
-        self._found: KeysView[CgroupPath] = {}.keys()
+        self._inodes: Mapping[CgroupPath, int] = {}
+        self._found: Mapping[CgroupPath, FoundContainer] = {}
+        self._pods: Mapping[CgroupPath, FoundPod] = {}
+        self._wanted_for: tuple[Mapping[CgroupPath, int], tuple[Isolated, ...], Mapping[CgroupPath, int]] = {}, (), {}
+        self._processes: Mapping[CgroupPath, ProcessSample] = {}
+        self._processes_malformed: ParseError | None = None
+        self._nameless: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]] = {}
+        self._told: tuple[tuple[ContainerInfo, ...], ...] = ()
+        self._known: tuple[object, ...] = ()
+        self._by_id: Mapping[ContainerId, ContainerInfo] = {}
+        self._bundled: tuple[ContainerInfo, ...] = ()
+        self._containers: tuple[ContainerInfo, ...] = ()
         self._named: KeysView[ContainerId] = {}.keys()
         self._cgroups: Mapping[CgroupPath, CgroupSample] = {}
         self._readings = _Readings(self._clock.monotonic_ns)
@@ -150,7 +163,7 @@ class Sampler:
         begun_ns = self._clock.monotonic_ns()
         sample = self._sample(begun_ns)
         snapshot = derive(self.newest, sample)
-        self.newest = replace(snapshot, findings=assess(snapshot))
+        self.newest = replace(snapshot, findings=assess(snapshot, self.newest))
         self.tick_s = (self._clock.monotonic_ns() - begun_ns) / 1e9
         return self.newest
 
@@ -170,24 +183,18 @@ class Sampler:
             self._boot_ns = wall_ns - int(host.uptime_s * 1e9)
         with readings.of("cgroup"):
             inodes = sources.cgroups.find(monotonic_ns)
-        places = self._places = {path: self._places.get(path) or classify(path) for path in inodes}
-        found = {path: place.container for path, place in places.items() if place.container}
-        pods = {path: place.pod for path, place in places.items() if place.pod}
+        if inodes is not self._inodes:
+            self._place(inodes)
+        found, pods = self._found, self._pods
         with readings.of("isolated"):
             isolated, isolated_malformed = self._look_for_isolated(host)
-        counted = {ROOT, *found, *pods, *(each.cgroup for each in isolated if each.is_alone)}
-        wanted = {
-            path: inode
-            for path, inode in inodes.items()
-            if path in counted or (self._has_system_cgroups and not places[path].is_inside)
-        }
+        wanted = self._wanted(inodes, isolated)
         with readings.of("cgroup"):
             cgroups, malformed = sources.cgroups.read(wanted, monotonic_ns)
         with readings.of("processes"):
-            processes, processes_malformed = self._processes(found, inodes, cgroups)
-        runtimes, infos, runtime_problems = self._look_at_runtimes(found)
-        self._name_without_runtimes(found, processes, infos)
-        self._named = infos.keys()
+            processes, processes_malformed = self._first_processes(found, inodes, cgroups)
+        runtimes, runtime_problems = self._look_at_runtimes(found)
+        containers = self._name(found, processes)
         # One that has been confirmed only now is a container.
         isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
         self._cgroups = cgroups
@@ -220,7 +227,7 @@ class Sampler:
             processes=processes,
             isolated=isolated,
             networks=networks,
-            containers=tuple(infos.values()),
+            containers=containers,
             runtimes=runtimes,
             problems=(*runtime_problems, *problems, *self._known_problems),
             sources=(*readings.end(wall_ns), *((finished.source,) if finished else ())),
@@ -243,6 +250,28 @@ class Sampler:
             self._targets = tuple(targets_of(host, inodes, wanted, found, processes, isolated, self._is_of_container))
         return self._targets
 
+    def _place(self, inodes: Mapping[CgroupPath, int]) -> None:
+        """Say what each cgroup is, and let the runtimes be asked if containers have come or gone."""
+        before = self._found.keys()
+        self._inodes = inodes
+        self._places = {path: self._places.get(path) or classify(path) for path in inodes}
+        self._found = {path: place.container for path, place in self._places.items() if place.container}
+        self._pods = {path: place.pod for path, place in self._places.items() if place.pod}
+        if self._found.keys() != before:
+            self._sources.runtimes.wake()
+
+    def _wanted(self, inodes: Mapping[CgroupPath, int], isolated: tuple[Isolated, ...]) -> Mapping[CgroupPath, int]:
+        """Choose the cgroups to read: the same object for as long as nothing comes or goes."""
+        if inodes is not self._wanted_for[0] or isolated is not self._wanted_for[1]:
+            counted = {ROOT, *self._found, *self._pods, *(each.cgroup for each in isolated if each.is_alone)}
+            wanted = {
+                path: inode
+                for path, inode in inodes.items()
+                if path in counted or (self._has_system_cgroups and not self._places[path].is_inside)
+            }
+            self._wanted_for = inodes, isolated, wanted
+        return self._wanted_for[2]
+
     def _look_for_isolated(self, host: HostSample) -> tuple[tuple[Isolated, ...], ParseError | None]:
         try:
             return self._sources.isolated.look(host, self._is_of_container, self._boot_ns or 0), None
@@ -255,13 +284,18 @@ class Sampler:
             return place.container.id in self._named
         return place.is_inside or place.container is not None
 
-    def _processes(
+    def _first_processes(
         self,
         found: Mapping[CgroupPath, FoundContainer],
         inodes: Mapping[CgroupPath, int],
         cgroups: Mapping[CgroupPath, CgroupSample],
-    ) -> tuple[dict[CgroupPath, ProcessSample], ParseError | None]:
-        """Find the first process of each container, and keep it for as long as it runs."""
+    ) -> tuple[Mapping[CgroupPath, ProcessSample], ParseError | None]:
+        """Find the first process of each container, and keep it for as long as it runs.
+
+        None begins or ends while its cgroup does nothing at all.
+        """
+        if cgroups is self._cgroups and not self._processes_malformed:
+            return self._processes, None
         firsts = {}
         malformed: ParseError | None = None
         for path in found:
@@ -276,12 +310,17 @@ class Sampler:
                 malformed, process = malformed or error, None
             if process is not None:
                 firsts[path] = (inodes[path], process)
-        self._firsts = firsts
-        return {path: process for path, (_, process) in firsts.items()}, malformed
+        self._firsts, self._processes_malformed = firsts, malformed
+        processes = {path: process for path, (_, process) in firsts.items()}
+        if processes != self._processes:
+            self._processes = processes
+        return self._processes, malformed
 
     def _may_have_ended(self, cgroup: CgroupSample, process: ProcessSample) -> bool:
         """Look only where the number of tasks has changed: a first process does not end without that."""
         before = self._cgroups.get(cgroup.path)
+        if before is cgroup:
+            return False
         if (
             before is None
             or before.pids is None
@@ -331,36 +370,42 @@ class Sampler:
 
     def _look_at_runtimes(
         self, found: Mapping[CgroupPath, FoundContainer]
-    ) -> tuple[tuple[RuntimeSample, ...], dict[ContainerId, ContainerInfo], list[Problem]]:
-        if found.keys() != self._found:
-            self._sources.runtimes.wake()
-            self._found = found.keys()
-        samples, problems = [], []
-        infos: dict[ContainerId, ContainerInfo] = {}
+    ) -> tuple[tuple[RuntimeSample, ...], list[Problem]]:
+        samples, problems, infos = [], [], []
         for watch in self._sources.runtimes.look():
             sample, problem = watch.look()
             samples.append(sample)
             if problem and (not sample.lies_beneath or any(_may_be_of(sample, each) for each in found.values())):
                 problems.append(problem)
-            # Two runtimes can see one container; the first that does names it.
-            for info in watch.infos:
-                infos.setdefault(info.id, info)
-        return tuple(samples), infos, problems
+            infos.append(watch.infos)
+        self._told = tuple(infos)
+        return tuple(samples), problems
 
-    def _name_without_runtimes(
-        self,
-        found: Mapping[CgroupPath, FoundContainer],
-        processes: Mapping[CgroupPath, ProcessSample],
-        infos: dict[ContainerId, ContainerInfo],
-    ) -> None:
-        """Add what files and processes tell of the containers that no runtime has named."""
-        nameless = {
-            path: (container, processes[path])
-            for path, container in found.items()
-            if container.id not in infos and path in processes
-        }
-        for info in self._sources.bundles.infos(nameless):
-            infos.setdefault(info.id, info)
+    def _name(
+        self, found: Mapping[CgroupPath, FoundContainer], processes: Mapping[CgroupPath, ProcessSample]
+    ) -> tuple[ContainerInfo, ...]:
+        """Gather what runtimes tell, and what files and processes tell of the containers that no runtime has named."""
+        told = self._told
+        known = (found, processes, *told)
+        is_same = len(known) == len(self._known) and all(map(is_, known, self._known))
+        if not is_same:
+            self._known = known
+            # Two runtimes can see one container; the first that does names it.
+            self._by_id = {info.id: info for infos in reversed(told) for info in reversed(infos)}
+            self._nameless = {
+                path: (container, processes[path])
+                for path, container in found.items()
+                if container.id not in self._by_id and path in processes
+            }
+        bundled = self._sources.bundles.infos(self._nameless)
+        if not is_same or bundled is not self._bundled:
+            self._bundled = bundled
+            infos = {**{info.id: info for info in reversed(bundled)}, **self._by_id}
+            self._named = infos.keys()
+            containers = tuple(infos.values())
+            if len(containers) != len(self._containers) or not all(map(is_, containers, self._containers)):
+                self._containers = containers
+        return self._containers
 
     def _problems(self, malformed: Mapping[str, ParseError | None]) -> list[Problem]:
         hierarchies = self._sources.cgroups.hierarchies

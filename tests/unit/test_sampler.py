@@ -180,7 +180,7 @@ def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: 
 
     sources = sampler._sources
     dear(sources.host, "read", "read")
-    dear(sources.cgroups, "walk", "walk")
+    dear(sources.cgroups, "find", "find")
     dear(sources.cgroups, "read", "cgroups")
     dear(sources.isolated, "look", "look")
     dear(sampler, "_processes", "processes")

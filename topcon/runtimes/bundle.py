@@ -6,6 +6,7 @@ kubelet's logs, and the mounts that the container has (proc(5)).
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -68,6 +69,9 @@ class Bundles:
         self._proc_root = proc_root
         self._clock = clock or time.monotonic
         self._kept: dict[CgroupPath, _Kept] = {}
+        self._wanted: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]] = {}
+        self._quiet_until = 0.0
+        self._infos: tuple[ContainerInfo, ...] = ()
         self._proxies = Proxies(proc_root)
         self._proxies_until = self._clock() + RETRY_S
 
@@ -82,6 +86,8 @@ class Bundles:
         The same objects as the last time, where nothing new was found.
         """
         now = self._clock()
+        if wanted is self._wanted and now < self._quiet_until:
+            return self._infos
         if now >= self._proxies_until:
             self._proxies, self._proxies_until = Proxies(self._proc_root), now + RETRY_S
         files = HostFiles(self._host_root, self._proc_root, self._proxies)
@@ -96,8 +102,13 @@ class Bundles:
                 kept[path] = _look(files, found, process, before, now + RETRY_S)
             elif before:
                 kept[path] = before
-        self._kept = kept
-        return tuple(each.info for each in kept.values() if each.info)
+        self._kept, self._wanted = kept, wanted
+        retries = [each.retry_at for each in kept.values() if not each.is_settled]
+        self._quiet_until = min(retries, default=math.inf) if len(kept) == len(wanted) else now
+        infos = tuple(each.info for each in kept.values() if each.info)
+        if infos != self._infos:
+            self._infos = infos
+        return self._infos
 
 
 @dataclass(frozen=True, slots=True)

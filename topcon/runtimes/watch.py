@@ -206,7 +206,7 @@ class RuntimeWatch:
             self._asking()
             self._woken.clear()
             begun = self._clock()
-            infos = runtime.containers()
+            infos = _kept(runtime.containers(), self._state.infos)
             self._unanswered_since = None
             self._has_answered = True
             self._state = _State(
@@ -225,6 +225,13 @@ class RuntimeWatch:
         """Begin a call: until one is answered, the runtime is silent since the first that was not."""
         if self._unanswered_since is None:
             self._unanswered_since = self._clock()
+
+
+def _kept(infos: tuple[ContainerInfo, ...], before: tuple[ContainerInfo, ...]) -> tuple[ContainerInfo, ...]:
+    """Return the old object for each that says nothing new, and for all of them together."""
+    old = {info.id: info for info in before}
+    kept = tuple(known if (known := old.get(info.id)) == info and known is not None else info for info in infos)
+    return before if kept == before else kept
 
 
 class RuntimeWatches:
