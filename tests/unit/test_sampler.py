@@ -165,7 +165,7 @@ def test_how_reading_the_kernel_went_is_told(host: FakeHost) -> None:
 
 def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = host.sampler()
-    spent = {"read": 1, "walk": 2, "cgroups": 4, "look": 8, "processes": 16, "interfaces": 32}
+    spent = {"read": 1, "find": 2, "cgroups": 4, "look": 8, "processes": 16, "interfaces": 32}
     now_s = 0
 
     def dear(place: object, name: str, key: str) -> None:
@@ -183,7 +183,7 @@ def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: 
     dear(sources.cgroups, "find", "find")
     dear(sources.cgroups, "read", "cgroups")
     dear(sources.isolated, "look", "look")
-    dear(sampler, "_processes", "processes")
+    dear(sampler, "_first_processes", "processes")
     dear(sources.processes, "interfaces", "interfaces")
     sampler._readings = _Readings(lambda: now_s * 10**9)
 
