@@ -13,10 +13,12 @@ import pytest
 
 from topcon.errors import ParseError
 from topcon.kernel.files import (
+    MOST_KEPT,
     READ_BYTES,
     RETRY_AFTER,
     SPARE_DESCRIPTORS,
     Access,
+    Directory,
     KeptFile,
     raise_descriptor_limit,
     read_small,
@@ -421,13 +423,124 @@ def opened(path: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return looks
 
 
+# Directory
+
+
+@pytest.fixture
+def directory(file: Path) -> Directory:
+    """That of the file, which may be kept."""
+    kept = Directory(str(file.parent), Access(budget=2))
+    kept.may_keep = True
+    return kept
+
+
+def file_in(directory: Directory, name: str = "cgroup.file") -> KeptFile[Text]:
+    """A file of a directory, opened for each read."""
+    return KeptFile(f"{directory.path}/{name}", to_text, Access(budget=0), directory)
+
+
+def test_files_are_opened_by_name_in_a_directory_that_is_kept(
+    file: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [opened(name, monkeypatch) for name in ("cgroup.file", str(file), str(file.parent))]
+    kept = file_in(directory)
+
+    values = [kept.read() for _ in range(3)]
+
+    assert [value.raw for value in values if value] == [b"one\n"] * 3
+    assert [len(each) for each in names] == [3, 0, 1]
+
+
+@pytest.mark.parametrize(("may_keep", "budget"), [(False, 1), (True, 0)])
+def test_files_are_opened_by_path_where_no_directory_may_be_kept(
+    file: Path, may_keep: bool, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Directory(str(file.parent), Access(budget))
+    directory.may_keep = may_keep
+    paths = opened(str(file), monkeypatch)
+
+    assert file_in(directory).read() is not None
+    assert len(paths) == 1
+    assert descriptors_of(file.parent) == 0
+
+
+def test_a_directory_takes_one_descriptor_and_gives_it_back_once(file: Path) -> None:
+    access = Access(budget=2)
+    directory = Directory(str(file.parent), access)
+    directory.may_keep = True
+    directory.close()
+    assert access.left == 2
+    for _ in range(2):
+        file_in(directory).read()
+    assert (access.left, descriptors_of(file.parent)) == (1, 1)
+
+    directory.close()
+    directory.close()
+
+    assert (access.left, descriptors_of(file.parent)) == (2, 0)
+
+
+def test_a_file_that_is_kept_is_opened_through_the_directory_too(file: Path) -> None:
+    access = Access(budget=2)
+    directory = Directory(str(file.parent), access)
+    directory.may_keep = True
+    kept = KeptFile(str(file), to_text, access, directory)
+
+    assert kept.read() is kept.read() is not None
+    assert access.left == 0
+
+
+def test_a_directory_that_was_made_anew_is_found_after_a_while(file: Path, directory: Directory) -> None:
+    kept = file_in(directory)
+    assert kept.read() is not None
+    file.unlink()
+    file.parent.rmdir()
+    assert kept.read() is None
+    file.parent.mkdir()
+    file.write_bytes(b"another\n")
+    for _ in range(RETRY_AFTER):
+        kept.read()
+
+    text = kept.read()
+
+    assert text is not None
+    assert text.raw == b"another\n"
+
+
+def test_a_directory_that_is_not_there_costs_no_descriptor(tmp_path: Path) -> None:
+    access = Access(budget=1)
+    directory = Directory(str(tmp_path / "gone"), access)
+    directory.may_keep = True
+
+    assert file_in(directory).read() is None
+    assert access.left == 1
+
+
+def test_a_file_that_is_refused_in_a_directory_is_noted_by_its_path(
+    file: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = Access()
+    with monkeypatch.context() as patch:
+        failing("open", errno.EACCES, patch)
+
+        assert KeptFile(str(file), to_text, access, directory).read() is None
+
+    assert access.refused == str(file)
+
+
+def descriptors_of(directory: Path) -> int:
+    """How often this process has a directory open."""
+    return sum(os.path.realpath(fd) == str(directory) for fd in Path("/proc/self/fd").iterdir())
+
+
 # raise_descriptor_limit
 
 
 @pytest.mark.parametrize(
     ("soft", "hard", "raised_to", "budget"),
     [
-        (1024, 20_000, (20_000, 20_000), 20_000 - SPARE_DESCRIPTORS),
+        (1024, 10_000, (10_000, 10_000), 10_000 - SPARE_DESCRIPTORS),
+        (1024, 524_288, (524_288, 524_288), MOST_KEPT),
         (4096, 4096, None, 4096 - SPARE_DESCRIPTORS),
         (64, 100, (100, 100), 0),
     ],

@@ -440,14 +440,14 @@ MEMORY_STAT = b"anon 100\nfile 200\nkernel 300\ninactive_anon 1\ninactive_file 5
 
 
 def test_keys_are_picked_in_the_order_they_are_asked_for() -> None:
-    assert KeyedLines(b"inactive_file", b"anon")(MEMORY_STAT, PATH) == (50, 100)
+    assert KeyedLines(b"inactive_file", b"anon")(MEMORY_STAT, PATH) == [50, 100]
 
 
 def test_a_key_that_the_kernel_does_not_have_is_none() -> None:
     pick = KeyedLines(b"anon", b"zswapped")
 
-    assert pick(MEMORY_STAT, PATH) == (100, None)
-    assert pick(MEMORY_STAT.replace(b"100", b"101"), PATH) == (101, None)
+    assert pick(MEMORY_STAT, PATH) == [100, None]
+    assert pick(MEMORY_STAT.replace(b"100", b"101"), PATH) == [101, None]
 
 
 @pytest.mark.parametrize(
@@ -462,8 +462,8 @@ def test_keys_are_found_again_where_they_have_moved_to(later: bytes) -> None:
     pick = KeyedLines(b"anon", b"file")
     pick(MEMORY_STAT, PATH)
 
-    assert pick(later, PATH) == (1, 2)
-    assert pick(MEMORY_STAT, PATH) == (100, 200)
+    assert pick(later, PATH) == [1, 2]
+    assert pick(MEMORY_STAT, PATH) == [100, 200]
 
 
 @unhurried
@@ -479,7 +479,7 @@ def test_picked_keys_have_the_values_that_a_dict_of_all_would_have(texts: list[t
         raw = b"".join(b"%s %d\n" % pair for pair in zip(keys, numbers, strict=False))
         values = parse_flat_keyed(raw, PATH)
 
-        assert pick(raw, PATH) == (values[b"shmem"], values[b"anon"])
+        assert pick(raw, PATH) == [values[b"shmem"], values[b"anon"]]
 
 
 @pytest.mark.parametrize("raw", [b"anon\nfile 1\n", b"anon many\nfile 1\n"])

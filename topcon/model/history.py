@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from math import isnan, nan
+from struct import Struct
 from typing import NamedTuple
 
 HISTORY = 600
 """How many values a history keeps: ten minutes at the default interval."""
 
 _VALUE_BYTES = 4
+_pack = Struct("=f").pack
 
 
 class History(NamedTuple):
@@ -25,9 +27,10 @@ class History(NamedTuple):
 
     def grown(self, tick: int, value: float | None) -> History:
         """Add the value of a tick that is later than the newest."""
-        between = self.packed[-_VALUE_BYTES:] * min(tick - self.newest - 1, HISTORY)
-        added = array("f", (nan if value is None else value,)).tobytes()
-        return History((self.packed + between + added)[-HISTORY * _VALUE_BYTES :], tick)
+        packed, missed = self.packed, tick - self.newest - 1
+        if missed and packed:
+            packed += packed[-_VALUE_BYTES:] * min(missed, HISTORY)
+        return History(packed[_VALUE_BYTES * (1 - HISTORY) :] + _pack(nan if value is None else value), tick)
 
     def values(self, tick: int, count: int = HISTORY) -> list[float | None]:
         """Return the last values up to a tick, the newest last: ``count`` of them, or as many as there are."""

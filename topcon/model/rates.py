@@ -23,3 +23,8 @@ def share(part: int | None, whole: int | None) -> float | None:
     if part is None or whole is None:
         return None
     return min(part / whole, 1.0) if whole > 0 else 0.0
+
+
+def ratio(part: float | None, whole: float | None) -> float | None:
+    """``part / whole``; None if either is unknown, or if there is no whole."""
+    return part / whole if part is not None and whole else None

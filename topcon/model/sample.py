@@ -500,6 +500,13 @@ class RuntimeSample:
     """Calls that failed since topcon was started."""
     succeeded_ns: int | None = None
     """When it last answered, nanoseconds since 1970."""
+    daemon_pid: int | None = None
+    """Who answers at the socket; None for what is not known, such as behind TCP."""
+    daemon_cpu_s: float | None = None
+    """CPU seconds that the daemon has used while it answered us, since topcon was started.
+
+    What it did for others at the same time is in it.
+    """
 
     def runs(self, container: ContainerInfo | FoundContainer) -> bool:
         """Whether a container is of this runtime, though perhaps of another daemon."""
@@ -687,6 +694,29 @@ class Survey:
     protocols: Mapping[NetnsKey, ProtocolStat] = field(default_factory=dict)
 
 
+class TierSample(NamedTuple):
+    """How reading a part of a source went: what is read every time, what has changed, or what is due."""
+
+    name: str
+    """``hot``, ``warm`` or ``cold``."""
+    duration_s: float
+    reads: int
+    """How many cgroups, or files, were read."""
+
+
+class OwnSample(NamedTuple):
+    """What topcon itself has used, and what it was told to."""
+
+    cpu_s: float
+    """User and system, all threads, since it was started."""
+    rss_bytes: int | None
+    interval_s: float
+    """At which it samples now."""
+    asked_interval_s: float
+    budget: float | None
+    """The share of one core that it is to stay within, with its daemons; None for no bound."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSample:
     """How reading one source went."""
@@ -698,6 +728,8 @@ class SourceSample:
     """Readings that failed, or were partly not understood, since topcon was started."""
     succeeded_ns: int | None
     """When it last went well, nanoseconds since 1970; None for never."""
+    tiers: tuple[TierSample, ...] = ()
+    """Of the last reading, where a source has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -726,6 +758,8 @@ class Sample:
     """How reading the kernel went."""
     survey: Survey | None = None
     """The newest; None before the first is done, and without the endpoint."""
+    own: OwnSample | None = None
+    """None for a host that was captured or recorded."""
 
 
 @dataclass(frozen=True, slots=True)

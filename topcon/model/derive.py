@@ -1,0 +1,694 @@
+"""From one sample to the next snapshot.
+
+``derive`` is pure: the same samples in the same order give the same snapshots, live or replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import is_
+from typing import TYPE_CHECKING, TypeVar
+
+from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
+from topcon.model.history import NO_HISTORY
+from topcon.model.join import Group, Member, join, network_owner
+from topcon.model.rates import increase, per_second, ratio, share
+from topcon.model.sample import NAMESPACE_KINDS, InterfaceStat, PodKind
+from topcon.model.snapshot import (
+    ContainerNode,
+    Cost,
+    Gone,
+    HostNode,
+    Place,
+    PodNode,
+    PodPlaces,
+    PressureShare,
+    PressureShares,
+    Snapshot,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from topcon.model.history import History
+    from topcon.model.sample import (
+        CgroupPath,
+        CgroupSample,
+        ContainerKey,
+        CpuStat,
+        HostSample,
+        NetnsKey,
+        Pressure,
+        PressureStat,
+        ProcessSample,
+        Sample,
+    )
+
+STARTS_WINDOW_NS = 300 * 10**9
+GONE_FOR_NS = 600 * 10**9
+"""How long what ended is remembered after its runtime has forgotten it."""
+MOST_GONE = 1000
+SAME_START_NS = 10**9
+"""Two reports of a start that are closer than this are one start, told by the kernel and by the runtime."""
+
+
+NOT_STALLED = PressureShare(0.0, 0.0)
+
+
+def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
+    """Build the tree of a sample, with rates against the snapshot before it.
+
+    A counter that went back, or a cgroup that is another one under the same path, gives None for its rates. What has
+    not changed is the very same object as before: a host of idle containers costs little more than a look at each.
+    """
+    elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
+    if elapsed_s is not None and elapsed_s <= 0:
+        previous, elapsed_s = None, None
+    groups = join(sample, previous.sample, previous.groups) if previous else join(sample)
+    step = _Step(
+        previous,
+        sample,
+        elapsed_s or 0.0,
+        tick=previous.tick + 1 if previous else 0,
+        containers_before=previous.containers if previous else {},
+        cgroups_before=previous.sample.cgroups if previous else {},
+        networks_before=previous.sample.networks if previous else {},
+        gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
+        is_same_tree=previous is not None and groups is previous.groups,
+        is_same_host=previous is not None
+        and (sample.host.namespaces, sample.host.netns)
+        == (previous.sample.host.namespaces, previous.sample.host.netns),
+    )
+    if previous is None or not step.is_same_tree:
+        pods, places = _pods(step, groups), _places_of(groups)
+        anew: Iterable[int] = range(len(pods))
+    else:
+        places = previous.places
+        anew = _changed(step, previous)
+        pods = _pods_anew(step, previous, anew)
+    containers = _containers(previous, pods, anew, is_same_tree=step.is_same_tree)
+    gone = _gone(step, containers)
+    return Snapshot(
+        sample=sample,
+        tick=step.tick,
+        interval_s=elapsed_s,
+        host=_host(step),
+        pods=pods,
+        containers=containers,
+        gone=gone,
+        oom_kills=_oom_kills(step, pods, gone),
+        groups=groups,
+        places=places,
+        restless=frozenset(at for at in anew if _is_restless(pods[at])),
+        oldest_start_ns=previous.oldest_start_ns
+        if previous is not None and containers is previous.containers
+        else min((each.starts_ns[0] for each in containers.values() if each.starts_ns), default=None),
+        cost=_cost(step),
+    )
+
+
+def _cost(step: _Step) -> Cost | None:
+    own = step.sample.own
+    if own is None:
+        return None
+    cpu_s = daemons_s = old = None
+    if step.previous is not None:
+        before, old = step.previous.sample, step.previous.cost
+        cpu_s, daemons_s = own_cpu_s(before, step.sample), daemons_cpu_s(before, step.sample)
+
+    def share_of_core(spent_s: float | None, before: float | None) -> float | None:
+        return smoothed(None if spent_s is None else spent_s / step.elapsed_s, before, step.elapsed_s)
+
+    return Cost(
+        cpu_share=share_of_core(cpu_s, old.cpu_share if old else None),
+        daemons_share=share_of_core(daemons_s, old.daemons_share if old else None),
+        rss_bytes=own.rss_bytes,
+        interval_s=own.interval_s,
+        is_slowed=own.interval_s > own.asked_interval_s,
+    )
+
+
+def place_of(container: ContainerNode, pod: PodNode) -> Place:
+    """Tell where a container is, whichever it is."""
+    pod_name = "" if pod.kind is PodKind.SINGLE else pod.name
+    return Place(container.info.runtime, pod.namespace, pod_name, container.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """From one sample to the next."""
+
+    previous: Snapshot | None
+    sample: Sample
+    elapsed_s: float
+    tick: int
+    containers_before: Mapping[ContainerKey, ContainerNode]
+    cgroups_before: Mapping[CgroupPath, CgroupSample]
+    networks_before: Mapping[NetnsKey, Mapping[str, InterfaceStat]]
+    gone_before: Mapping[ContainerKey, Gone]
+    is_same_tree: bool
+    """Whether the same containers are there, as the same, in the same pods."""
+    is_same_host: bool
+    """Whether the host's namespaces are known as they were before."""
+
+    def seconds_of(self, cgroup: CgroupSample) -> float:
+        """The time over which a cgroup's counters have grown, but for ``cpu.stat``, which is read every time."""
+        return self.elapsed_s if cgroup.since_ns is None else (self.sample.monotonic_ns - cgroup.since_ns) / 1e9
+
+    def networks_of(self, netns: NetnsKey | None) -> tuple[_Interfaces, _Interfaces]:
+        """What a network namespace counts now, and what it counted a sample ago; none of the host's."""
+        if netns is None or netns == self.sample.host.netns:
+            return None, None
+        return self.sample.networks.get(netns), self.networks_before.get(netns)
+
+    def cgroup_before(self, cgroup: CgroupSample) -> CgroupSample | None:
+        """The same cgroup a sample ago; None if it is a new one, even under an old path."""
+        before = self.cgroups_before.get(cgroup.path)
+        return before if before is not None and before.inode == cgroup.inode else None
+
+    def last_of(self, key: ContainerKey) -> ContainerNode | None:
+        """The container a sample ago, or as it was before it was gone for a while."""
+        gone = self.gone_before.get(key)
+        return gone.container if gone else self.containers_before.get(key)
+
+
+def _network_owners(groups: Iterable[Group], host_netns: NetnsKey | None) -> frozenset[ContainerKey]:
+    sharing: dict[NetnsKey, list[Member]] = {}
+    for group in groups:
+        for member in group.members:
+            if member.netns is not None and member.netns != host_netns:
+                sharing.setdefault(member.netns, []).append(member)
+    return frozenset(network_owner(members).key for members in sharing.values())
+
+
+def _places_of(groups: Iterable[Group]) -> PodPlaces:
+    of_cgroups: dict[CgroupPath, int] = {}
+    of_networks: dict[NetnsKey, dict[int, None]] = {}
+    for at, group in enumerate(groups):
+        if group.found is not None:
+            of_cgroups[group.found.path] = at
+        for member in group.members:
+            if member.path is not None:
+                of_cgroups[member.path] = at
+            if member.netns is not None:
+                of_networks.setdefault(member.netns, {})[at] = None
+    return PodPlaces(of_cgroups, {netns: tuple(places) for netns, places in of_networks.items()})
+
+
+def _changed(step: _Step, previous: Snapshot) -> Iterable[int]:
+    """Tell which of the pods, the same as before, have to be built anew."""
+    if not step.is_same_host:
+        return range(len(previous.pods))
+    changed = set(previous.restless)
+    since_ns = step.sample.wall_ns - STARTS_WINDOW_NS
+    if previous.oldest_start_ns is not None and previous.oldest_start_ns <= since_ns:
+        changed.update(at for at, pod in enumerate(previous.pods) if any(each.starts_ns for each in pod.containers))
+    of_cgroups, of_networks = previous.places
+    for path in _other_keys(step.sample.cgroups, previous.sample.cgroups):
+        if path in of_cgroups:
+            changed.add(of_cgroups[path])
+    for netns in _other_keys(step.sample.networks, previous.sample.networks):
+        changed.update(of_networks.get(netns, ()))
+    return changed
+
+
+def _other_keys(now: Mapping[_Key, object], old: Mapping[_Key, object]) -> list[_Key]:
+    """Return the keys under which two mappings do not have the very same object."""
+    if now is old:
+        return []
+    get = old.get
+    others = [key for key, value in now.items() if get(key) is not value]
+    return others if now.keys() == old.keys() else [*others, *(old.keys() - now.keys())]
+
+
+def _pods_anew(step: _Step, previous: Snapshot, places: Iterable[int]) -> tuple[PodNode, ...]:
+    """Build some of the pods anew; the very same tuple if that makes no difference."""
+    pods = list(previous.pods)
+    has_changed = False
+    for at in places:
+        before = pods[at]
+        owners = [each.is_network_owner for each in before.containers]
+        pod = _pod(step, previous.groups[at], owners, before)
+        if pod is not before:
+            pods[at] = pod
+            has_changed = True
+    return tuple(pods) if has_changed else previous.pods
+
+
+def _containers(
+    previous: Snapshot | None, pods: tuple[PodNode, ...], anew: Iterable[int], *, is_same_tree: bool
+) -> Mapping[ContainerKey, ContainerNode]:
+    """Return the containers of all pods, of which some are new; the very same mapping as before if none is."""
+    if previous is None or not is_same_tree:
+        return {container.key: container for pod in pods for container in pod.containers}
+    if pods is previous.pods:
+        return previous.containers
+    return {**previous.containers, **{each.key: each for at in anew for each in pods[at].containers}}
+
+
+def _is_restless(pod: PodNode) -> bool:
+    """Whether a pod has changed since the sample before: if not, its rates are 0 and remain so."""
+    return not (pod.is_still and all(each.is_still for each in pod.containers))
+
+
+def _pods(step: _Step, groups: Iterable[Group]) -> tuple[PodNode, ...]:
+    owners = _network_owners(groups, step.sample.host.netns)
+    before = {pod.key: pod for pod in step.previous.pods} if step.previous else {}
+    return tuple(
+        _pod(step, group, [member.key in owners for member in group.members], before.get(_pod_key(group)))
+        for group in groups
+    )
+
+
+def _pod_key(group: Group) -> str:
+    return f"{group.info.kind}:{group.info.id}"
+
+
+def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode | None) -> PodNode:
+    """Build a pod; the same as before if nothing in it has changed."""
+    containers = tuple(
+        [
+            _container(step, member, is_network_owner=is_owner)
+            for member, is_owner in zip(group.members, are_owners, strict=True)
+        ]
+    )
+    info, found = group.info, group.found
+    cgroup = step.sample.cgroups.get(found.path) if found else None
+    is_still = cgroup is None or step.cgroup_before(cgroup) == cgroup
+    if before is not None and step.is_same_tree:
+        is_same = len(containers) == len(before.containers) and all(map(is_, containers, before.containers))
+        if is_same and is_still and before.is_still:
+            return before
+    if len(containers) == 1:
+        (only,) = containers
+        usage, started_ns = only.usage, only.started_ns
+    else:
+        usage = _total(containers, before, step.tick)
+        started_ns = min([each.started_ns for each in containers if each.started_ns is not None], default=None)
+    if cgroup is not None:
+        usage = _of_pod(usage, _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before))
+    pod = PodNode(
+        _pod_key(group),
+        info.kind,
+        info.name,
+        containers,
+        usage,
+        started_ns,
+        info.namespace,
+        info.id if info.kind is PodKind.KUBERNETES else None,
+        found.qos if found else None,
+        group.workload,
+        cgroup,
+        group.outer,
+        is_still,
+    )
+    if before is not None and before.is_still and not step.is_same_tree and pod._replace(usage=before.usage) == before:
+        return before
+    return pod
+
+
+def _of_pod(total: Usage, own: Usage) -> Usage:
+    """Take what the pod's own cgroup counts; it has no network, and limits and throttling may be its containers'."""
+    known = {name: value for name, value in own._asdict().items() if value is not None}
+    if total.throttled_share is not None and own.throttled_share is not None:
+        known["throttled_share"] = max(total.throttled_share, own.throttled_share)
+    return total._replace(**known)
+
+
+def _container(step: _Step, member: Member, *, is_network_owner: bool) -> ContainerNode:
+    """Build a container; the same as before if nothing of it has changed."""
+    key, info, _, process, outer, path, _ = member
+    before = step.containers_before.get(key)
+    cgroup = step.sample.cgroups.get(path) if path else None
+    network, network_before = step.networks_of(process.netns if process else None)
+    started_ns = info.started_ns
+    if started_ns is None and process is not None:
+        started_ns = process.started_ns
+    starts_ns = _starts(step.sample.wall_ns, started_ns, before)
+    is_still = before is not None and _is_same(before.cgroup, cgroup) and _is_same(network_before, network)
+    if before is not None and is_still and before.is_still and step.is_same_host:
+        now = (info, process, outer, is_network_owner, starts_ns)
+        if now == (before.info, before.process, before.outer, before.is_network_owner, before.starts_ns):
+            return before
+    return ContainerNode(
+        key,
+        info,
+        _usage(step, network, network_before, cgroup, before),
+        cgroup,
+        process,
+        outer,
+        is_network_owner,
+        before.shared_with_host
+        if before is not None and step.is_same_host and before.process is process
+        else _shared_with_host(step.sample.host, process),
+        started_ns,
+        starts_ns,
+        *_oom(step, key, cgroup, started_ns, before),
+        is_still,
+    )
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Compare by value only what is not the very same object: most things are, and the values are deep."""
+    return one is other or one == other
+
+
+def _usage(
+    step: _Step,
+    network: _Interfaces,
+    network_before: _Interfaces,
+    cgroup: CgroupSample | None,
+    before: ContainerNode | None,
+) -> Usage:
+    own = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before) if cgroup is not None else Usage()
+    if network is None:
+        return own
+    now, old = _outward(network), None if network_before is None else _outward(network_before)
+    return own._replace(
+        rx_bytes=sum(stat.rx_bytes for stat in now.values()),
+        tx_bytes=sum(stat.tx_bytes for stat in now.values()),
+        rx_bytes_per_second=_rate_of_all(now, old, "rx_bytes", step.elapsed_s),
+        tx_bytes_per_second=_rate_of_all(now, old, "tx_bytes", step.elapsed_s),
+    )
+
+
+def _cgroup_usage(
+    step: _Step, cgroup: CgroupSample, old: CgroupSample | None, before: ContainerNode | PodNode | None
+) -> Usage:
+    """What a cgroup uses; ``old`` is the same cgroup a sample ago, and ``before`` who had it then."""
+    seconds = step.seconds_of(cgroup)
+    cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
+    old_cpu, old_io, old_pressure = (old.cpu, old.io, old.pressure) if old is not None else (None, None, None)
+    cores = _cores(cpu, old_cpu, step.elapsed_s)
+    limit_cores = cgroup.cpu_max.cores if cgroup.cpu_max is not None else None
+    is_same = before is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
+    past = before.usage.cpu_history if before is not None and is_same else NO_HISTORY
+    return Usage(
+        cores,
+        limit_cores,
+        _throttled(cpu, old_cpu) if limit_cores is not None else None,
+        memory.working_set if memory is not None else None,
+        memory.max if memory is not None else None,
+        _pressure(cgroup.pressure, old_pressure, seconds),
+        read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", seconds),
+        write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", seconds),
+        pids=pids.current if pids is not None else None,
+        pids_limit=pids.max if pids is not None else None,
+        cpu_history=past.grown(step.tick, cores),
+    )
+
+
+def _cores(cpu: CpuStat | None, old: CpuStat | None, elapsed_s: float) -> float | None:
+    rate = per_second(cpu.usage_usec, old.usage_usec, elapsed_s) if cpu and old else None
+    return None if rate is None else rate / 1e6
+
+
+def _throttled(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
+    if cpu is None or old is None:
+        return None
+    return share(increase(cpu.nr_throttled, old.nr_throttled), increase(cpu.nr_periods, old.nr_periods))
+
+
+def _rate_of_all(
+    now: Mapping[_Key, object] | None, old: Mapping[_Key, object] | None, name: str, elapsed_s: float
+) -> float | None:
+    """Add up one counter of many devices: a new one counts from 0, one that went back makes the sum unknown."""
+    if now is None or old is None or elapsed_s <= 0:
+        return None
+    if now is old:
+        return 0.0
+    total = 0
+    for key, stat in now.items():
+        grown = increase(getattr(stat, name), getattr(old[key], name) if key in old else 0)
+        if grown is None:
+            return None
+        total += grown
+    return total / elapsed_s
+
+
+_Interfaces = Mapping[str, InterfaceStat] | None
+
+
+def _outward(interfaces: Mapping[str, InterfaceStat]) -> Mapping[str, InterfaceStat]:
+    """Leave the loopback out."""
+    return {name: stat for name, stat in interfaces.items() if name != "lo"}
+
+
+def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: float) -> PressureShares | None:
+    if now is None:
+        return None
+    return PressureShares(
+        cpu=_stalled(now.cpu, old.cpu if old else None, elapsed_s),
+        memory=_stalled(now.memory, old.memory if old else None, elapsed_s),
+        io=_stalled(now.io, old.io if old else None, elapsed_s),
+    )
+
+
+def _stalled(now: Pressure | None, old: Pressure | None, elapsed_s: float) -> PressureShare | None:
+    if now is None or old is None:
+        return None
+    if now is old and elapsed_s > 0:
+        return NOT_STALLED if now.full_usec is not None else PressureShare(0.0, None)
+    return PressureShare(
+        _of_the_time(now.some_usec, old.some_usec, elapsed_s), _of_the_time(now.full_usec, old.full_usec, elapsed_s)
+    )
+
+
+def _of_the_time(usec: int | None, old_usec: int | None, elapsed_s: float) -> float | None:
+    """The share of the time that a counter of microseconds has grown by, 1 at the most."""
+    grown = increase(usec, old_usec)
+    return None if grown is None or elapsed_s <= 0 else min(grown / elapsed_s / 1e6, 1.0)
+
+
+def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[str, ...]:
+    """The namespaces it has in common with process 1; for a reader who may not look, those that show otherwise."""
+    if process is None:
+        return ()
+    shows_otherwise = {
+        "net": process.netns is not None and process.netns == host.netns,
+        "pid": len(process.ns_pids) == 1,
+    }
+
+    def is_shared(kind: str) -> bool:
+        own, hosts = getattr(process.namespaces, kind), getattr(host.namespaces, kind)
+        return shows_otherwise.get(kind, False) if None in (own, hosts) else own == hosts
+
+    return tuple(kind for kind in NAMESPACE_KINDS if is_shared(kind))
+
+
+def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) -> tuple[int, ...]:
+    known = before.starts_ns if before else ()
+    if before is not None and not known and started_ns == before.started_ns:
+        return ()
+    if started_ns is not None:
+        if known and abs(started_ns - known[-1]) < SAME_START_NS:
+            known = (*known[:-1], started_ns)
+        elif not known or started_ns > known[-1]:
+            known = (*known, started_ns)
+    return tuple(start for start in known if start > wall_ns - STARTS_WINDOW_NS)
+
+
+def _oom(
+    step: _Step, key: ContainerKey, cgroup: CgroupSample | None, started_ns: int | None, before: ContainerNode | None
+) -> tuple[int | None, int]:
+    """Return when its count of OOM kills was last seen to grow, and how many are known in this run."""
+    kills = _kills_of(cgroup)
+    if before is None:
+        return None, max(kills or 0, _kills_before(cgroup, started_ns, step.last_of(key)))
+    is_same = cgroup is not None and before.cgroup is not None and cgroup.inode == before.cgroup.inode
+    old = _kills_of(before.cgroup) if is_same else 0
+    if is_same and kills == old:
+        return before.oom_seen_ns, before.oom_kills
+    seen_ns = step.sample.monotonic_ns if increase(kills, old) else before.oom_seen_ns
+    return seen_ns, max(kills or 0, _kills_before(cgroup, started_ns, before))
+
+
+def _kills_before(cgroup: CgroupSample | None, started_ns: int | None, before: ContainerNode | None) -> int:
+    """Return how many OOM kills were known of already, in the run that a container is in."""
+    if before is None:
+        return 0
+    if cgroup is not None and before.cgroup is not None:
+        return before.oom_kills if cgroup.inode == before.cgroup.inode else 0
+    return before.oom_kills if _is_same_run(started_ns, before) else 0
+
+
+def _kills_of(cgroup: CgroupSample | None) -> int | None:
+    return cgroup.memory.oom_kill if cgroup and cgroup.memory else None
+
+
+def _is_same_run(started_ns: int | None, before: ContainerNode) -> bool:
+    """Whether a container was not started in between; a start that is not known is none."""
+    if started_ns is None or before.started_ns is None:
+        return True
+    return abs(started_ns - before.started_ns) < SAME_START_NS
+
+
+def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tuple[Gone, ...]:
+    if step.previous is None:
+        return ()
+    now_ns = step.sample.monotonic_ns
+    if containers is step.previous.containers and not step.previous.gone:
+        return ()
+    still = [
+        gone
+        for gone in step.previous.gone
+        if now_ns - gone.since_ns <= GONE_FOR_NS and gone.container.key not in containers
+    ]
+    if step.previous.containers.keys() <= containers.keys():
+        # Mostly nothing has changed: the same object then.
+        return step.previous.gone if len(still) == len(step.previous.gone) else tuple(still)
+    still += [
+        Gone(container._replace(cgroup=None, process=None), pod, now_ns)
+        for pod in step.previous.pods
+        for container in pod.containers
+        if container.key not in containers
+    ]
+    return tuple(still[-MOST_GONE:])
+
+
+def _oom_kills(step: _Step, pods: tuple[PodNode, ...], gone: tuple[Gone, ...]) -> Mapping[Place, int]:
+    """Add up the kills of all that have been in a place: a new container counts from 0 again, this does not."""
+    previous = step.previous
+    if previous is not None and gone is previous.gone and step.is_same_tree:
+        return _more_oom_kills(previous, pods)
+    before = previous.oom_kills if previous else {}
+    counts = {place: before.get(place, 0) for place in (place_of(each.container, each.pod) for each in gone)}
+    renamed: list[tuple[ContainerKey, Place]] = []
+    for pod in pods:
+        for container in pod.containers:
+            place, was = place_of(container, pod), step.last_of(container.key)
+            if place not in counts:
+                counts[place] = before.get(place, 0)
+            counts[place] += _counted_kills(container, was)
+            if was is not None and was.info.source is not container.info.source:
+                renamed.append((container.key, place))
+    # They have got their names only now, or have lost them.
+    was_at = _places_before(step) if renamed else {}
+    for key, place in renamed:
+        nameless = was_at[key]
+        counts[place] += before.get(nameless, 0) if nameless != place else 0
+    return counts
+
+
+def _more_oom_kills(previous: Snapshot, pods: Iterable[PodNode]) -> Mapping[Place, int]:
+    """Add the kills of those that have changed; all are in the places where they were."""
+    counts: Mapping[Place, int] = previous.oom_kills
+    for pod, old in zip(pods, previous.pods, strict=True):
+        if pod is old:
+            continue
+        for container, was in zip(pod.containers, old.containers, strict=True):
+            if container is not was and (count := _counted_kills(container, was)):
+                place = place_of(container, pod)
+                counts = {**counts, place: counts[place] + count}
+    return counts
+
+
+def _places_before(step: _Step) -> dict[ContainerKey, Place]:
+    pods = step.previous.pods if step.previous else ()
+    places = {container.key: place_of(container, pod) for pod in pods for container in pod.containers}
+    return places | {key: place_of(gone.container, gone.pod) for key, gone in step.gone_before.items()}
+
+
+def _counted_kills(container: ContainerNode, before: ContainerNode | None) -> int:
+    """Count the kills since the last sample: the kernel's, or else the one that the runtime tells of.
+
+    The cgroup of a container whose first process was killed is gone before it can be read: its runtime knows of that.
+    """
+    info = container.info
+    seen = container.oom_kills - _kills_before(container.cgroup, container.started_ns, before)
+    # Runtimes repeat it until the next end, some even while it runs again.
+    was_told = before is not None and before.info.oom_killed and before.info.finished_ns == info.finished_ns
+    if seen or not info.oom_killed or was_told or container.oom_kills:
+        return seen
+    if before is not None and info.state.is_live:
+        # It can only be about the run before: of this one the kernel tells.
+        return int(not before.oom_kills and not _is_same_run(container.started_ns, before))
+    return 1
+
+
+def _host(step: _Step) -> HostNode:
+    sample = step.sample.host
+    before = step.previous.host if step.previous else None
+    old = before.sample if before else None
+    cores = None
+    if old is not None and step.elapsed_s > 0 and sample.cpu_busy_s >= old.cpu_busy_s:
+        cores = (sample.cpu_busy_s - old.cpu_busy_s) / step.elapsed_s
+    pressure = _pressure(sample.pressure, old.pressure if old else None, step.elapsed_s)
+
+    def some(line: PressureShare | None) -> float | None:
+        return line.some if line else None
+
+    def grown(name: str, value: float | None) -> History:
+        return (getattr(before, name) if before else NO_HISTORY).grown(step.tick, value)
+
+    return HostNode(
+        sample=sample,
+        cpu_cores=cores,
+        pressure=pressure,
+        cpu_history=grown("cpu_history", ratio(cores, sample.cpus)),
+        memory_history=grown("memory_history", ratio(sample.memory_used_bytes, sample.memory_total_bytes)),
+        cpu_pressure_history=grown("cpu_pressure_history", some(pressure.cpu) if pressure else None),
+        memory_pressure_history=grown("memory_pressure_history", some(pressure.memory) if pressure else None),
+        io_pressure_history=grown("io_pressure_history", some(pressure.io) if pressure else None),
+    )
+
+
+def _total(containers: tuple[ContainerNode, ...], before: PodNode | None, tick: int) -> Usage:
+    """A pod's usage: sums, but each network namespace once, and the worst of throttling and pressure.
+
+    A nested container's counters are in its outer one's already.
+    """
+    keys = {container.key for container in containers}
+    all_usages = [container.usage for container in containers]
+    usages = [container.usage for container in containers if container.outer not in keys]
+    networks = [container.usage for container in containers if container.is_network_owner]
+    cores = _sum(usage.cpu_cores for usage in usages)
+    return Usage(
+        cpu_cores=cores,
+        cpu_limit_cores=_sum_if_all(usage.cpu_limit_cores for usage in usages),
+        throttled_share=_max(usage.throttled_share for usage in all_usages),
+        memory_bytes=_sum(usage.memory_bytes for usage in usages),
+        memory_limit_bytes=_sum_if_all(usage.memory_limit_bytes for usage in usages),
+        pressure=_worst_pressure([usage.pressure for usage in all_usages if usage.pressure]),
+        rx_bytes=_sum(usage.rx_bytes for usage in networks),
+        tx_bytes=_sum(usage.tx_bytes for usage in networks),
+        rx_bytes_per_second=_sum(usage.rx_bytes_per_second for usage in networks),
+        tx_bytes_per_second=_sum(usage.tx_bytes_per_second for usage in networks),
+        read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
+        write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
+        pids=_sum(usage.pids for usage in usages),
+        cpu_history=(before.usage.cpu_history if before else NO_HISTORY).grown(tick, cores),
+    )
+
+
+def _worst_pressure(pressures: list[PressureShares]) -> PressureShares | None:
+    if not pressures:
+        return None
+
+    def worst(name: str) -> PressureShare | None:
+        lines: list[PressureShare] = [line for each in pressures if (line := getattr(each, name)) is not None]
+        return PressureShare(_max(line.some for line in lines), _max(line.full for line in lines)) if lines else None
+
+    return PressureShares(worst("cpu"), worst("memory"), worst("io"))
+
+
+_Key = TypeVar("_Key")
+_Number = TypeVar("_Number", int, float)
+
+
+def _sum(values: Iterable[_Number | None]) -> _Number | None:
+    """Of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _sum_if_all(values: Iterable[_Number | None]) -> _Number | None:
+    """None as soon as one has none: the whole is then without a limit."""
+    values = list(values)
+    return None if None in values else _sum(values)
+
+
+def _max(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
