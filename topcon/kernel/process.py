@@ -165,9 +165,12 @@ class ProcFs:
 
         The file is never kept open: that would keep the network namespace alive after its container.
         """
-        path = f"{self.root}/{pid}/net/dev"
-        raw = self._access.read(path)
-        return parse_net_dev(raw, path) if raw else None
+        raw = self.net_dev(pid)
+        return parse_net_dev(raw, f"{self.root}/{pid}/net/dev") if raw else None
+
+    def net_dev(self, pid: int) -> bytes | None:
+        """Read the text that `parse_net_dev` takes; None if the process has ended."""
+        return self._access.read(f"{self.root}/{pid}/net/dev")
 
     def first_of(self, pids: Iterable[int], boot_ns: int) -> ProcessSample | None:
         """Of a container's processes, find the one it was started with: pid 1 inside, or else the oldest."""
