@@ -28,12 +28,11 @@ Node = PodNode | ContainerNode
 
 
 class Line(NamedTuple):
-    """What the columns are drawn from: a pod or a container, at a moment."""
+    """What the columns are drawn from: a pod or a container."""
 
     node: Node
     severity: Severity | None
     """The worst finding of the node, and of its containers."""
-    wall_ns: int
 
     @property
     def usage(self) -> Usage:
@@ -55,12 +54,15 @@ class Line(NamedTuple):
         return self.node.info.state.is_stopped
 
     @property
-    def age_s(self) -> float | None:
-        """Seconds since it was started; of a stopped container, since it ended."""
-        since_ns = self.node.started_ns
+    def since_ns(self) -> int | None:
+        """When it was started; of a stopped container, when it ended."""
         if isinstance(self.node, ContainerNode) and self.node.info.state.is_over:
-            since_ns = self.node.info.finished_ns
-        return None if since_ns is None else max((self.wall_ns - since_ns) / 1e9, 0.0)
+            return self.node.info.finished_ns
+        return self.node.started_ns
+
+    def age_s(self, wall_ns: int) -> float | None:
+        """Seconds since then."""
+        return None if self.since_ns is None else max((wall_ns - self.since_ns) / 1e9, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class Column:
     priority: int
     """Where the screen is narrow, those of the greatest number give way first, together; 0 stays."""
     value: Callable[[Line], float | str | None]
-    text: Callable[[Line], str]
+    """The same for as long as the line is."""
+    text: Callable[[Line, int], str]
+    """Given the time of day, in nanoseconds since 1970."""
     share: Callable[[Line], float | None] | None = None
     """How full it is, from 0 to 1, for a bar."""
     history: Callable[[Line], History] | None = None
@@ -140,7 +144,7 @@ def _title_value(line: Line) -> str:
 
 
 NAME = Column(
-    "name", "NAME", "n", 0, 0, _title_value, lambda line: printable(title_of(line.node)), help="name", is_left=True
+    "name", "NAME", "n", 0, 0, _title_value, lambda line, _: printable(title_of(line.node)), help="name", is_left=True
 )
 FINDING = Column(
     "finding",
@@ -149,15 +153,36 @@ FINDING = Column(
     1,
     0,
     lambda line: float(line.severity or 0) if line.severity in SEVERITY_MARKS else 0.0,
-    lambda line: SEVERITY_MARKS.get(line.severity, " "),
+    lambda line, _: SEVERITY_MARKS.get(line.severity, " "),
     help="worst finding",
 )
 SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
 
+AGE = Column(
+    "age",
+    "AGE",
+    "a",
+    4,
+    70,
+    lambda line: None if line.since_ns is None else -line.since_ns,
+    lambda line, wall_ns: to_age_text(line.age_s(wall_ns)),
+    help="time since the start, or since the end",
+)
+
 COLUMNS = (
     NAME,
     FINDING,
-    Column("state", "STATE", "s", 10, 10, _state_value, state_text, help="state and health", is_left=True),
+    Column(
+        "state",
+        "STATE",
+        "s",
+        10,
+        10,
+        _state_value,
+        lambda line, _: state_text(line),
+        help="state and health",
+        is_left=True,
+    ),
     Column(
         "runtime",
         "RUNTIME",
@@ -165,7 +190,7 @@ COLUMNS = (
         10,
         85,
         _runtime,
-        lambda line: cut(_runtime(line), 10),
+        lambda line, _: cut(_runtime(line), 10),
         help="runtime of a container, kind of a pod",
         is_left=True,
     ),
@@ -176,7 +201,7 @@ COLUMNS = (
         10,
         80,
         lambda line: line.usage.cpu_cores,
-        lambda _: "",
+        lambda *_: "",
         history=lambda line: line.usage.cpu_history,
         help="CPU over the last minute",
     ),
@@ -187,7 +212,7 @@ COLUMNS = (
         5,
         0,
         lambda line: line.usage.cpu_cores,
-        lambda line: to_cores_text(line.usage.cpu_cores),
+        lambda line, _: to_cores_text(line.usage.cpu_cores),
         help="CPUs used",
     ),
     Column(
@@ -197,7 +222,7 @@ COLUMNS = (
         4,
         40,
         lambda line: line.usage.cpu_limit_share,
-        lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.cpu_limit_share),
+        lambda line, _: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.cpu_limit_share),
         share=lambda line: line.usage.cpu_limit_share,
         help="CPUs used of the limit",
     ),
@@ -208,7 +233,7 @@ COLUMNS = (
         BYTES_WIDTH,
         0,
         lambda line: line.usage.memory_bytes,
-        lambda line: to_bytes_text(line.usage.memory_bytes),
+        lambda line, _: to_bytes_text(line.usage.memory_bytes),
         help="memory, working set",
     ),
     Column(
@@ -218,7 +243,7 @@ COLUMNS = (
         4,
         20,
         lambda line: line.usage.memory_limit_share,
-        lambda line: "" if line.usage.memory_limit_bytes is None else to_percent_text(line.usage.memory_limit_share),
+        lambda line, _: "" if line.usage.memory_limit_bytes is None else to_percent_text(line.usage.memory_limit_share),
         share=lambda line: line.usage.memory_limit_share,
         help="memory of the limit",
     ),
@@ -229,7 +254,7 @@ COLUMNS = (
         4,
         50,
         lambda line: line.usage.throttled_share,
-        lambda line: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.throttled_share),
+        lambda line, _: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.throttled_share),
         help="periods throttled by the CPU limit",
     ),
     Column(
@@ -239,7 +264,7 @@ COLUMNS = (
         4,
         60,
         _pressure,
-        lambda line: to_percent_text(_pressure(line)),
+        lambda line, _: to_percent_text(_pressure(line)),
         help="time stalled for CPU, memory or I/O, the worst",
     ),
     Column(
@@ -249,7 +274,7 @@ COLUMNS = (
         BYTES_WIDTH,
         30,
         lambda line: line.usage.rx_bytes_per_second,
-        lambda line: to_bytes_text(line.usage.rx_bytes_per_second),
+        lambda line, _: to_bytes_text(line.usage.rx_bytes_per_second),
         help="received, bytes a second",
     ),
     Column(
@@ -259,7 +284,7 @@ COLUMNS = (
         BYTES_WIDTH,
         30,
         lambda line: line.usage.tx_bytes_per_second,
-        lambda line: to_bytes_text(line.usage.tx_bytes_per_second),
+        lambda line, _: to_bytes_text(line.usage.tx_bytes_per_second),
         help="sent, bytes a second",
     ),
     Column(
@@ -269,7 +294,7 @@ COLUMNS = (
         BYTES_WIDTH,
         90,
         lambda line: line.usage.read_bytes_per_second,
-        lambda line: to_bytes_text(line.usage.read_bytes_per_second),
+        lambda line, _: to_bytes_text(line.usage.read_bytes_per_second),
         help="read from disks, bytes a second",
     ),
     Column(
@@ -279,7 +304,7 @@ COLUMNS = (
         BYTES_WIDTH,
         90,
         lambda line: line.usage.write_bytes_per_second,
-        lambda line: to_bytes_text(line.usage.write_bytes_per_second),
+        lambda line, _: to_bytes_text(line.usage.write_bytes_per_second),
         help="written to disks, bytes a second",
     ),
     Column(
@@ -289,19 +314,10 @@ COLUMNS = (
         5,
         100,
         lambda line: line.usage.pids,
-        lambda line: to_count_text(line.usage.pids),
+        lambda line, _: to_count_text(line.usage.pids),
         help="processes and threads",
     ),
-    Column(
-        "age",
-        "AGE",
-        "a",
-        4,
-        70,
-        lambda line: line.age_s,
-        lambda line: to_age_text(line.age_s),
-        help="time since the start, or since the end",
-    ),
+    AGE,
 )
 
 BY_NAME = {column.name: column for column in COLUMNS}

@@ -280,7 +280,7 @@ def to_text(snapshot: Snapshot, rows: Sequence[Row]) -> str:
     memory = f"{to_bytes_text(sample.memory_used_bytes)}/{to_bytes_text(sample.memory_total_bytes)}"
     where = f"{printable(sample.name)}  {printable(sample.kernel)}  cgroup {snapshot.sample.mode or 'none'}"
     lines = [f"{where}  up {to_uptime_text(sample.uptime_s)}  CPU {cores}/{sample.cpus}  MEM {memory}", ""]
-    lines += _table(rows)
+    lines += _table(rows, snapshot.sample.wall_ns)
     names: dict[str, str] = {container.key: container.name for container in snapshot.containers.values()}
     wrong = [
         f"{finding.severity.name.lower()}: {printable(names.get(finding.target, finding.target))} {finding.summary}"
@@ -297,13 +297,13 @@ def problem_text(problem: Problem) -> str:
     return printable(f"{problem.source}: {problem.message}{remedy}")
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
+def _table(rows: Sequence[Row], wall_ns: int) -> list[str]:
     columns = [column for column in COLUMNS if column.history is None]
-    names = ["  " * row.depth + NAME.text(row.line) for row in rows]
+    names = ["  " * row.depth + NAME.text(row.line, wall_ns) for row in rows]
     name_width = max([len(NAME.title), *map(cell_width, names)])
     lines = [_line([name_width, *(c.width for c in columns[1:])], [c.title for c in columns], columns)]
     for name, row in zip(names, rows, strict=True):
-        texts = [name, *(column.text(row.line) for column in columns[1:])]
+        texts = [name, *(column.text(row.line, wall_ns) for column in columns[1:])]
         lines.append(_line([name_width, *(c.width for c in columns[1:])], texts, columns))
     return lines
 

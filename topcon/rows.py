@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter, is_
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SORT, Line, Node, title_of
 from topcon.filter import Filter
@@ -13,10 +14,13 @@ from topcon.model.sample import PodKind
 from topcon.model.snapshot import ContainerNode, PodNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-    from topcon.model.snapshot import Severity, Snapshot
+    from topcon.model.sample import ContainerKey
+    from topcon.model.snapshot import Finding, Severity, Snapshot
 
+
+T = TypeVar("T")
 
 EVERYTHING = Filter()
 
@@ -59,19 +63,172 @@ class Row(NamedTuple):
         return self.line.node if isinstance(self.line.node, ContainerNode) else None
 
 
-def rows(snapshot: Snapshot, view: ViewState) -> list[Row]:
-    """Build the rows: pods with their containers below them, a pod of one container as that container's row."""
-    tree = _Tree(snapshot, view, worst(snapshot), _children(snapshot, view), [])
+@dataclass(frozen=True, slots=True)
+class Rows(Sequence[Row]):
+    """The rows, with what they were made of, so that the next ones are made of what has changed since."""
+
+    rows: tuple[Row, ...]
+    pods: tuple[PodNode, ...] = field(compare=False, repr=False)
+    findings: tuple[Finding, ...] = field(compare=False, repr=False)
+    view: ViewState = field(compare=False, repr=False)
+    severities: Mapping[str, Severity] = field(compare=False, repr=False)
+    branches: Mapping[str, _Branch] = field(compare=False, repr=False)
+    """What is at the top, by the key of its pod; in the order of their names."""
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, at: int | slice) -> Row | tuple[Row, ...]:
+        """Return a row, or some."""
+        return self.rows[at]
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Go through them from top to bottom."""
+        return iter(self.rows)
+
+
+class _Entry(NamedTuple):
+    """A line, and where it belongs among its siblings."""
+
+    line: Line
+    by_name: tuple[bool, str, str]
+    value: float | str | None
+
+
+class _Branch(NamedTuple):
+    """What is at the top: a pod or a container, with all that is below it."""
+
+    pods: tuple[PodNode, ...]
+    """The pod, and those that are nested in its containers."""
+    keys: frozenset[str]
+    """Of all the pods and containers."""
+    top: _Entry
+    rows: tuple[Row, ...]
+    entries: Mapping[str, _Entry]
+
+    @property
+    def by_name(self) -> tuple[bool, str, str]:
+        """Where it belongs by its name."""
+        return self.top.by_name
+
+
+def rows(snapshot: Snapshot, view: ViewState, before: Rows | None = None) -> Rows:
+    """Build the rows: pods with their containers below them, a pod of one container as that container's row.
+
+    Given the rows ``before``, what has not changed is the very same object: all of them, if nothing has.
+    """
+    if before is not None and before.view != view:
+        before = None
+    if before is not None and snapshot.pods is before.pods and snapshot.findings is before.findings:
+        return before
+    severities = worst(snapshot)
+    branches = _branches(snapshot.pods, severities, view, before)
+    if before is not None:
+        severities = before.severities if severities == before.severities else severities
+        if len(branches) == len(before.branches) and all(map(is_, branches.values(), before.branches.values())):
+            return replace(before, pods=snapshot.pods, findings=snapshot.findings, severities=severities)
+    ordered = _by_value(list(branches.values()), [branch.top.value for branch in branches.values()], view)
+    shown = tuple(row for branch in ordered for row in branch.rows)
+    return Rows(shown, snapshot.pods, snapshot.findings, view, severities, branches)
+
+
+def _branches(
+    pods: Sequence[PodNode], severities: Mapping[str, Severity], view: ViewState, before: Rows | None
+) -> Mapping[str, _Branch]:
+    """Build what is at the top, in the order of the names; take from ``before`` what is as it was."""
+    known = before.branches if before is not None else {}
+    if before is None or severities == before.severities:
+        changed: frozenset[str] = frozenset()
+    else:
+        changed = frozenset(key for key, _ in severities.items() ^ before.severities.items())
+    branches: dict[str, _Branch] = {}
+    is_in_order = True
+    for family in _families(pods, view):
+        key = family[0].key
+        old = known.get(key)
+        if old is not None and _is_same(old.pods, family) and (not changed or changed.isdisjoint(old.keys)):
+            branches[key] = old
+            continue
+        branch = _branch(family, severities, view, old)
+        if branch is not None:
+            branches[key] = branch
+            is_in_order = is_in_order and old is not None and old.by_name == branch.by_name
+    if is_in_order and branches.keys() == known.keys():
+        return {key: branches[key] for key in known}
+    return dict(sorted(branches.items(), key=lambda item: item[1].by_name))
+
+
+def _is_same(before: tuple[PodNode, ...], now: tuple[PodNode, ...]) -> bool:
+    return len(before) == len(now) and all(map(is_, before, now))
+
+
+def _families(pods: Sequence[PodNode], view: ViewState) -> list[tuple[PodNode, ...]]:
+    """Put pods that are nested in containers of others to these."""
+    nested = [pod for pod in pods if pod.outer is not None]
+    if not nested:
+        return [(pod,) for pod in pods]
+    homes: dict[ContainerKey, PodNode] = {each.key: pod for pod in pods for each in _shown(pod, view)}
+    inner: dict[str, list[PodNode]] = {}
+    for pod in nested:
+        if pod.outer in homes:
+            inner.setdefault(homes[pod.outer].key, []).append(pod)
+    return [
+        tuple(_with_inner(pod, inner)) if pod.key in inner else (pod,)
+        for pod in pods
+        if pod.outer is None or pod.outer not in homes
+    ]
+
+
+def _with_inner(pod: PodNode, inner: Mapping[str, list[PodNode]]) -> Iterator[PodNode]:
+    yield pod
+    for each in inner.get(pod.key, ()):
+        yield from _with_inner(each, inner)
+
+
+def _branch(
+    pods: tuple[PodNode, ...], severities: Mapping[str, Severity], view: ViewState, old: _Branch | None
+) -> _Branch | None:
+    """Build the rows of some pods, the first of which is at the top; None if nothing of them is shown."""
+    if len(pods) == 1 and len(pods[0].containers) == 1 and pods[0].kind not in _ALWAYS_PODS:
+        return _leaf(pods, severities, view, old)
+    children = _children(pods, view)
+    if None not in children:
+        return None
+    tree = _Tree(view, severities, children, old.entries if old else {}, [], {})
     tree.add_below(None, depth=0)
-    return tree.rows
+    keys = frozenset(key for pod in pods for key in (pod.key, *(each.key for each in pod.containers)))
+    top = tree.entries[tree.rows[0].line.node.key]
+    return _Branch(pods, keys, top, tuple(tree.rows), tree.entries)
+
+
+def _leaf(
+    pods: tuple[PodNode, ...], severities: Mapping[str, Severity], view: ViewState, old: _Branch | None
+) -> _Branch | None:
+    """Build the row of a container by itself: what most of the rows are."""
+    container = pods[0].containers[0]
+    if not _shown(pods[0], view) or container.outer == container.key:
+        return None
+    severity = severities.get(container.key)
+    if old is None or len(old.entries) != 1 or (known := old.top.line.node).key != container.key:
+        entry, keys = _entry(container, severity, view), frozenset((pods[0].key, container.key))
+    else:
+        # With the same name and state its place among the names is the same.
+        is_same = isinstance(known, ContainerNode) and known.info is container.info
+        entry, keys = _entry(container, severity, view, old.top.by_name if is_same else None), old.keys
+    return _Branch(pods, keys, entry, (Row(f"container:{container.key}", 0, entry.line),), {container.key: entry})
 
 
 Children = Mapping[str | None, list[Node]]
 """What is right below each pod and container, by key; under None, what is at the top."""
 
 
-def _children(snapshot: Snapshot, view: ViewState) -> Children:
-    shown = [(pod, [each for each in pod.containers if _is_shown(pod, each, view)]) for pod in snapshot.pods]
+def _children(pods: Sequence[PodNode], view: ViewState) -> Children:
+    shown = [(pod, _shown(pod, view)) for pod in pods]
     keys = {container.key for _, containers in shown for container in containers}
     children: dict[str | None, list[Node]] = {}
     for pod, containers in shown:
@@ -103,50 +260,72 @@ def worst(snapshot: Snapshot) -> Mapping[str, Severity]:
     severities: dict[str, Severity] = {}
     for finding in snapshot.findings:
         severities[finding.target] = max(severities.get(finding.target, finding.severity), finding.severity)
+    if not severities:
+        return severities
     for pod in snapshot.pods:
-        keys: list[str] = [pod.key, *(container.key for container in pod.containers)]
-        of_pod = [severities[key] for key in keys if key in severities]
-        if of_pod:
-            severities[pod.key] = max(of_pod)
+        for container in pod.containers:
+            if container.key in severities:
+                worst_one = severities[container.key]
+                severities[pod.key] = max(severities.get(pod.key, worst_one), worst_one)
     return severities
+
+
+def _shown(pod: PodNode, view: ViewState) -> Sequence[ContainerNode]:
+    if view.has_stopped and not view.filter:
+        return pod.containers
+    return [each for each in pod.containers if _is_shown(pod, each, view)]
 
 
 def _is_shown(pod: PodNode, container: ContainerNode, view: ViewState) -> bool:
     return (view.has_stopped or not container.info.state.is_stopped) and view.filter.matches(pod, container)
 
 
-def _line(snapshot: Snapshot, node: Node, severities: Mapping[str, Severity]) -> Line:
-    return Line(node, severities.get(node.key), snapshot.sample.wall_ns)
+def _entry(
+    node: Node, severity: Severity | None, view: ViewState, by_name: tuple[bool, str, str] | None = None
+) -> _Entry:
+    line = Line(node, severity)
+    if by_name is None:
+        by_name = (not line.is_live, title_of(node).lower(), node.key)
+    return _Entry(line, by_name, BY_NAME[view.sort].value(line))
 
 
-def _ordered(lines: Iterable[Line], view: ViewState) -> list[Line]:
-    """Sort by the chosen column, then by name; what is unknown comes last either way."""
-    by_name = sorted(lines, key=lambda line: (not line.is_live, title_of(line.node).lower(), line.node.key))
-    column = BY_NAME[view.sort]
+def _by_value(by_name: list[T], values: list[float | str | None], view: ViewState) -> list[T]:
+    """Sort what is in the order of the names by the chosen column; what is unknown comes last either way."""
     is_descending = (view.sort not in ASCENDING) != view.is_reversed
-    values = [(column.value(line), line) for line in by_name]
-    known = [(value, line) for value, line in values if value is not None]
+    known = [(value, each) for value, each in zip(values, by_name, strict=True) if value is not None]
     known.sort(key=lambda pair: pair[0], reverse=is_descending)
-    return [line for _, line in known] + [line for value, line in values if value is None]
+    unknown = [each for value, each in zip(values, by_name, strict=True) if value is None]
+    return [each for _, each in known] + unknown
 
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    snapshot: Snapshot
     view: ViewState
     severities: Mapping[str, Severity]
     children: Children
+    known: Mapping[str, _Entry]
+    """The entries of before, for this view."""
     rows: list[Row]
+    entries: dict[str, _Entry]
 
     def add_below(self, parent: str | None, depth: int) -> None:
         """Add the rows of what is below a node, each with what is below it."""
-        nodes = self.children.get(parent, [])
-        ordered = _ordered((_line(self.snapshot, node, self.severities) for node in nodes), self.view)
-        for line in ordered:
+        by_name = sorted((self._entry(node) for node in self.children.get(parent, [])), key=attrgetter("by_name"))
+        ordered = _by_value(by_name, [entry.value for entry in by_name], self.view)
+        for entry in ordered:
+            line = entry.line
             kind = "pod" if isinstance(line.node, PodNode) else "container"
             key = f"{kind}:{line.node.key}"
             has_more = line.node.key in self.children
             is_expanded = has_more and key not in self.view.collapsed
-            self.rows.append(Row(key, depth, line, has_more, is_expanded, depth > 0 and line is ordered[-1]))
+            self.rows.append(Row(key, depth, line, has_more, is_expanded, depth > 0 and entry is ordered[-1]))
             if is_expanded:
                 self.add_below(line.node.key, depth + 1)
+
+    def _entry(self, node: Node) -> _Entry:
+        severity = self.severities.get(node.key)
+        entry = self.known.get(node.key)
+        if entry is None or entry.line.node is not node or entry.line.severity is not severity:
+            entry = _entry(node, severity, self.view)
+        self.entries[node.key] = entry
+        return entry

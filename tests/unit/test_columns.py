@@ -41,11 +41,11 @@ USAGES = st.builds(
 
 
 def line_of(node: Node, severity: Severity | None = None) -> Line:
-    return Line(node, severity, START_WALL_NS)
+    return Line(node, severity)
 
 
 def text(name: str, usage: Usage | None = None, **options: Any) -> str:
-    return BY_NAME[name].text(line_of(node_of("web", usage, **options)))
+    return BY_NAME[name].text(line_of(node_of("web", usage, **options)), START_WALL_NS)
 
 
 def value(name: str, usage: Usage | None = None, **options: Any) -> float | str | None:
@@ -80,7 +80,9 @@ def test_no_number_is_wider_than_its_column(
     )
     for each in (usage, limited):
         line = line_of(node_of("web", each, state=state, started_ns=START_WALL_NS - AGO_NS, exit_code=255))
-        assert {column.name for column in COLUMNS[1:] if cell_width(column.text(line)) > column.width} == set()
+        assert {
+            column.name for column in COLUMNS[1:] if cell_width(column.text(line, START_WALL_NS)) > column.width
+        } == set()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,11 @@ def test_the_history_is_drawn_and_sorted_by_what_it_ends_with() -> None:
     column = BY_NAME["history"]
 
     assert column.history is not None
-    assert (column.history(line), column.value(line), column.text(line)) == (history_of(0.1, 0.5), 0.5, "")
+    assert (column.history(line), column.value(line), column.text(line, START_WALL_NS)) == (
+        history_of(0.1, 0.5),
+        0.5,
+        "",
+    )
 
 
 # Names, findings, states
@@ -177,7 +183,7 @@ def test_the_history_is_drawn_and_sorted_by_what_it_ends_with() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_name_is_made_printable(name: str) -> None:
-    shown = BY_NAME["name"].text(line_of(node_of(HOSTILE_NAMES[name])))
+    shown = BY_NAME["name"].text(line_of(node_of(HOSTILE_NAMES[name])), START_WALL_NS)
 
     assert unsafe(shown) == set()
 
@@ -189,7 +195,7 @@ def test_a_name_is_made_printable(name: str) -> None:
 def test_what_is_only_worth_knowing_is_not_marked_as_sick(severity: Severity | None, mark: str, rank: float) -> None:
     line = line_of(node_of("web"), severity)
 
-    assert (BY_NAME["finding"].text(line), BY_NAME["finding"].value(line)) == (mark, rank)
+    assert (BY_NAME["finding"].text(line, START_WALL_NS), BY_NAME["finding"].value(line)) == (mark, rank)
 
 
 @pytest.mark.parametrize(
@@ -276,18 +282,18 @@ def test_by_state_a_pod_that_is_less_up_comes_first(up: int) -> None:
 def test_an_age_is_since_the_start_and_of_a_stopped_one_since_its_end(
     options: dict[str, Any], expected: float | None
 ) -> None:
-    assert line_of(node_of("web", **options)).age_s == expected
+    assert line_of(node_of("web", **options)).age_s(START_WALL_NS) == expected
 
 
 def test_the_age_of_a_pod_is_that_of_its_first_container() -> None:
     nodes = [node_of(name, started_ns=START_WALL_NS - ago * SECOND_NS) for name, ago in (("a", 60), ("b", 7200))]
 
-    assert BY_NAME["age"].text(line_of(pod_of(*nodes, name="shop"))) == "2h"
+    assert BY_NAME["age"].text(line_of(pod_of(*nodes, name="shop")), START_WALL_NS) == "2h"
 
 
 def test_a_container_says_its_runtime_and_a_pod_its_kind_each_in_ten_columns() -> None:
     column = BY_NAME["runtime"]
     container = node_of("web", runtime="systemd-run")
 
-    assert column.text(Line(container, None, 0)) == cut("systemd-run", 10)
-    assert column.text(Line(pod_of(container, name="shop"), None, 0)) == "compose"
+    assert column.text(line_of(container), START_WALL_NS) == cut("systemd-run", 10)
+    assert column.text(line_of(pod_of(container, name="shop")), START_WALL_NS) == "compose"

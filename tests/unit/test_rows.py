@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,11 @@ from topcon.columns import ASCENDING, BY_NAME
 from topcon.filter import parse_filter
 from topcon.model.sample import Health, PodKind, State
 from topcon.model.snapshot import Finding, Severity, Usage
-from topcon.rows import Row, ViewState, rows, worst
+from topcon.rows import Row, Rows, ViewState, rows, worst
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
 
 
@@ -29,7 +32,7 @@ def container_row(name: str) -> str:
     return f"container:{docker_key(name)}"
 
 
-def shape(shown: list[Row]) -> list[tuple[int, str]]:
+def shape(shown: Sequence[Row]) -> list[tuple[int, str]]:
     """Return how deep each row is, and its name."""
     return [(row.depth, row.line.node.name) for row in shown]
 
@@ -139,7 +142,7 @@ def test_only_what_does_not_run_can_be_hidden_as_stopped(state: State, is_shown:
 
 
 def test_an_empty_host_has_no_rows() -> None:
-    assert rows(tree_of(), ViewState()) == []
+    assert list(rows(tree_of(), ViewState())) == []
 
 
 # Findings
@@ -268,6 +271,94 @@ def test_only_the_last_of_its_siblings_is_the_last() -> None:
     ]
 
 
+# One after the other
+
+
+def after(snapshot: Snapshot, *changed: PodNode, **others: Any) -> Snapshot:
+    """Return the next snapshot, in which some pods are not what they were."""
+    pods = {pod.key: pod for pod in (*snapshot.pods, *changed)}
+    return tree_of(*pods.values(), **({"findings": snapshot.findings} | others))
+
+
+def fresh(before: Rows, now: Rows) -> list[str]:
+    """Return the names of the rows that were built anew."""
+    known = set(map(id, before))
+    return [row.line.node.name for row in now if id(row) not in known]
+
+
+MANY = [pod_of(cores(f"web{at}", 0.0)) for at in range(20)]
+
+
+def test_of_the_same_pods_and_findings_come_the_very_same_rows() -> None:
+    snapshot = tree_of(SHOP, DIND, *MANY, findings=[finding("db", WARNING)])
+    before = rows(snapshot, ViewState())
+    later = replace(snapshot, tick=1, sample=replace(snapshot.sample, wall_ns=START_WALL_NS + SECOND_NS))
+
+    assert rows(later, ViewState(), before) is before
+
+
+@pytest.mark.parametrize("sort", sorted(BY_NAME))
+def test_only_what_has_changed_is_built_anew(sort: str) -> None:
+    snapshot = tree_of(SHOP, DIND, *MANY)
+    before = rows(snapshot, ViewState(sort=sort))
+
+    now = rows(after(snapshot, pod_of(cores("web7", 0.5))), ViewState(sort=sort), before)
+
+    assert fresh(before, now) == ["web7"]
+    assert now.branches[SHOP.key] is before.branches[SHOP.key]
+
+
+def test_of_a_pod_whose_usage_alone_has_changed_the_lines_below_it_stay() -> None:
+    snapshot = tree_of(SHOP)
+    before = rows(snapshot, ViewState())
+
+    now = rows(after(snapshot, SHOP._replace(usage=Usage(pids=3))), ViewState(), before)
+
+    assert [new.line is old.line for new, old in zip(now, before, strict=True)] == [False, True, True]
+
+
+def test_other_findings_build_anew_only_the_rows_of_whom_they_tell() -> None:
+    snapshot = tree_of(SHOP, *MANY)
+    before = rows(snapshot, ViewState())
+
+    now = rows(after(snapshot, findings=[finding("web3", CRITICAL)]), ViewState(), before)
+
+    assert (fresh(before, now), now[0].line.severity) == (["web3"], CRITICAL)
+
+
+def test_findings_that_say_the_same_in_other_words_leave_the_rows_as_they_are() -> None:
+    snapshot = tree_of(SHOP, *MANY, findings=[finding("db", WARNING)])
+    before = rows(snapshot, ViewState())
+
+    now = rows(after(snapshot, findings=[replace(finding("db", WARNING), summary="for 2 s")]), ViewState(), before)
+
+    assert now.rows is before.rows
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "stopped", "renamed", "nested"])
+def test_what_comes_goes_or_gets_another_name_finds_its_place(change: str) -> None:
+    snapshot = tree_of(*MANY)
+    before = rows(snapshot, ViewState())
+    node = MANY[5].containers[0]
+    then = {
+        "added": after(snapshot, pod_of(node_of("new"))),
+        "removed": tree_of(*MANY[:5], *MANY[6:]),
+        "stopped": after(snapshot, pod_of(node._replace(info=replace(node.info, state=State.EXITED)))),
+        "renamed": after(snapshot, pod_of(node._replace(info=replace(node.info, name="a")))._replace(key=MANY[5].key)),
+        "nested": after(snapshot, MANY[5]._replace(outer=docker_key("web0"))),
+    }[change]
+
+    assert rows(then, ViewState(), before) == rows(then, ViewState())
+
+
+def test_pods_whose_containers_hold_each_other_are_nowhere() -> None:
+    knot = [node_of("a", outer=docker_key("b")), node_of("b", outer=docker_key("a"))]
+    inner = pod_of(node_of("c"))._replace(outer=docker_key("a"))
+    itself = pod_of(node_of("d", outer=docker_key("d")))
+
+    assert list(rows(tree_of(pod_of(*knot, name="knot"), inner, itself), ViewState())) == []
+
+
 # Any tree
 
 LEVEL = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
@@ -317,6 +408,25 @@ def test_the_order_does_not_depend_on_the_order_in_which_containers_were_found(
     again = rows(tree_of(*shuffled, findings=snapshot.findings), view)
 
     assert [row.key for row in again] == [row.key for row in rows(snapshot, view)]
+
+
+@unhurried_in_making
+@given(st.data(), trees(), VIEWS, VIEWS, st.booleans())
+def test_rows_that_follow_others_are_those_that_would_be_built_from_nothing(
+    data: st.DataObject, snapshot: Snapshot, view: ViewState, next_view: ViewState, is_same_view: bool
+) -> None:
+    known = [each.key for each in snapshot.containers.values()]
+    nested = [
+        pod._replace(outer=data.draw(st.none() | st.sampled_from(known)) if known else None) for pod in snapshot.pods
+    ]
+    before = rows(tree_of(*nested, findings=snapshot.findings), view)
+    others = data.draw(trees())
+    taken = {pod.key: data.draw(st.sampled_from([pod, None])) for pod in others.pods}
+    pods = {pod.key: pod for pod in nested} | {key: pod for key, pod in taken.items() if pod}
+    now = tree_of(*pods.values(), findings=data.draw(st.sampled_from([snapshot.findings, others.findings])))
+    then = view if is_same_view else next_view
+
+    assert rows(now, then, before) == rows(now, then)
 
 
 @unhurried_in_making

@@ -29,6 +29,7 @@ from topcon.ui.table import (
     LEAST_TOP_CORES,
     NAME_WIDTH,
     Layout,
+    Moment,
     layout,
     longest_name,
     row_spans,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 LEAST, MOST = 16, 300
 """Columns of a screen: with fewer than the least even four cells cannot be drawn."""
 WIDE = layout(200)
+NOW = Moment(0, START_WALL_NS)
 
 
 def columns_at(width: int) -> list[str]:
@@ -55,12 +57,12 @@ def taken(placed: Layout) -> int:
 
 
 def row_of(node: ContainerNode | PodNode, severity: Severity | None = None, **options: Any) -> Row:
-    return Row("key", line=Line(node, severity, START_WALL_NS), **({"depth": 0} | options))
+    return Row("key", line=Line(node, severity), **({"depth": 0} | options))
 
 
 def cells(row: Row, placed: Layout = WIDE, top: float = 1.0, tick: int = 0) -> dict[str, Any]:
     """Return the span of each column."""
-    drawn = row_spans(row, placed, top, tick)[1::2]
+    drawn = row_spans(row, placed, top, Moment(tick, START_WALL_NS))[1::2]
     return {slot.column.name: span for slot, span in zip(placed.slots, drawn, strict=True)}
 
 
@@ -142,7 +144,7 @@ def test_a_row_is_exactly_as_wide_as_its_titles(
     row = row_of(node_of(HOSTILE_NAMES[name], usage, state=state), Severity.CRITICAL, depth=depth)
     placed = layout(width, longest_name([row]))
 
-    drawn = row_spans(row, placed, 1.0, 59)
+    drawn = row_spans(row, placed, 1.0, Moment(59, START_WALL_NS))
 
     assert width_of(drawn) == width_of(title_spans(placed, ViewState())) == taken(placed)
     assert unsafe(text_of(drawn)) == set()
@@ -154,13 +156,13 @@ def test_a_row_is_as_wide_as_its_titles_however_deep_it_is(depth: int) -> None:
     row = row_of(node_of("web"), depth=depth)
     placed = layout(80, longest_name([row]))
 
-    assert width_of(row_spans(row, placed, 1.0, 0)) == taken(placed)
+    assert width_of(row_spans(row, placed, 1.0, NOW)) == taken(placed)
 
 
 def test_numbers_stand_in_the_same_place_in_every_row() -> None:
     nodes = [node_of("a", Usage(cpu_cores=0.01, memory_bytes=5)), node_of("b" * 80, Usage(cpu_cores=12.3))]
 
-    lines = [text_of(row_spans(row_of(node), layout(80), 1.0, 0)) for node in nodes]
+    lines = [text_of(row_spans(row_of(node), layout(80), 1.0, NOW)) for node in nodes]
 
     assert lines[0].index("0.01") == lines[1].index("12.3")
 
@@ -239,7 +241,7 @@ def test_all_sparklines_share_a_scale() -> None:
         row_of(node_of(name, Usage(cpu_cores=used, cpu_history=history_of(*(used,) * 6))))
         for name, used in (("a", 3.0), ("b", 0.4))
     )
-    top = top_cores([busy, idle], WIDE, 5)
+    top = top_cores([busy, idle], WIDE, Moment(5, START_WALL_NS))
 
     assert top == 4.0
     assert cells(busy, top=top, tick=5)["history"].text == "▇".rjust(10)
@@ -249,7 +251,7 @@ def test_all_sparklines_share_a_scale() -> None:
 def test_without_sparklines_or_rows_the_scale_is_the_least() -> None:
     busy = row_of(node_of("a", Usage(cpu_history=history_of(3.0))))
 
-    assert top_cores([busy], layout(80), 0) == top_cores([], WIDE, 0) == LEAST_TOP_CORES
+    assert top_cores([busy], layout(80), NOW) == top_cores([], WIDE, NOW) == LEAST_TOP_CORES
 
 
 STALLED = PressureShares(cpu=PressureShare(0.21, 0.0))

@@ -50,7 +50,7 @@ def detail_lines(snapshot: Snapshot, node: Node, width: int, output: Sequence[Lo
     """Write all that is known of a pod or container, and what the latter has last written."""
     lines = _findings(snapshot, node)
     if isinstance(node, PodNode):
-        lines += _pod(snapshot, node)
+        lines += _pod(node)
     else:
         lines += _container(snapshot, node, _output(output, width))
     return [wrapped for line in lines for wrapped in _wrapped(line, width)]
@@ -106,8 +106,8 @@ def _pair(label: str, value: object, tone: Tone = Tone.PLAIN) -> Spans:
     return [Span(f"   {label:{LABEL_WIDTH}} ", Tone.DIM), Span(text, Tone.DIM if text == UNKNOWN else tone)]
 
 
-def _pod(snapshot: Snapshot, pod: PodNode) -> list[Spans]:
-    line = Line(pod, None, snapshot.sample.wall_ns)
+def _pod(pod: PodNode) -> list[Spans]:
+    line = Line(pod, None)
     lines = [
         _pair("pod", pod.title, Tone.STRONG),
         _pair("kind", f"{pod.kind} ({pod.key})"),
@@ -118,7 +118,7 @@ def _pod(snapshot: Snapshot, pod: PodNode) -> list[Spans]:
         *_title("Containers"),
     ]
     for container in pod.containers:
-        state = state_text(Line(container, None, snapshot.sample.wall_ns))
+        state = state_text(Line(container, None))
         lines.append(_pair(state, title_of(container)))
     return [*lines, *_usage(pod.usage), *_shared_volumes(pod)]
 
@@ -151,7 +151,7 @@ def _time_of_day(wall_ns: int | None) -> str:
 
 def _container(snapshot: Snapshot, container: ContainerNode, output: list[Spans]) -> list[Spans]:
     info = container.info
-    line = Line(container, None, snapshot.sample.wall_ns)
+    line = Line(container, None)
     pod = next(pod for pod in snapshot.pods if container in pod.containers)
     lines = [
         _pair("name", info.name, Tone.STRONG),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from topcon.columns import SEVERITY_MARKS
-from topcon.model.sample import State
+from topcon.model.sample import ContainerKey, State
 from topcon.model.snapshot import Severity
 from topcon.text import (
     printable,
@@ -28,6 +30,7 @@ HISTORY_WIDTH = 10
 PRESSURE_WIDTH = 5
 WIDE, NARROW = 100, 60
 """Columns of the screen from which there is room for more, and below which there is room for little."""
+_STATE, _SEVERITY = attrgetter("info.state"), attrgetter("severity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +71,32 @@ def _where(snapshot: Snapshot, status: Status, width: int) -> Spans:
         right += [Span("read-only", Tone.ACCENT), Span("  ")]
     if status.endpoint and width >= WIDE:
         right += [Span(status.endpoint, Tone.DIM), Span("  ")]
-    right += [Span(f"{status.interval_s:g}s  ", Tone.DIM)] if width >= NARROW else []
+    right += _interval(snapshot, status) if width >= NARROW else []
     right.append(Span(f"{clock:%H:%M:%S} "))
     return spread(left, right, width)
 
 
+def _interval(snapshot: Snapshot, status: Status) -> Spans:
+    """Say how often it is sampled, and why, if that is less often than was asked for."""
+    cost, own = snapshot.cost, snapshot.sample.own
+    if cost is None or own is None or own.budget is None or not cost.is_slowed:
+        return [Span(f"{status.interval_s:g}s  ", Tone.DIM)]
+    return [Span(f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%  ", Tone.WARN)]
+
+
 def _counts(snapshot: Snapshot, status: Status, width: int) -> Spans:
-    states = [container.info.state for container in snapshot.containers.values()]
-    stopped = sum(state.is_stopped for state in states)
-    restarting = states.count(State.RESTARTING)
-    spans = [Span(f"{sum(state.is_live for state in states)} up", Tone.PLAIN)]
+    states = Counter(map(_STATE, snapshot.containers.values()))
+    stopped = sum(count for state, count in states.items() if state.is_stopped)
+    restarting = states[State.RESTARTING]
+    spans = [Span(f"{sum(count for state, count in states.items() if state.is_live)} up", Tone.PLAIN)]
     if restarting and width >= NARROW:
         spans.append(Span(f" · {restarting} restarting", Tone.WARN))
     if stopped and width >= NARROW:
         hidden = " hidden" if status.hides_stopped else ""
         spans.append(Span(f" · {stopped} stopped{hidden}", Tone.DIM))
+    severities = Counter(map(_SEVERITY, snapshot.findings))
     for severity in (Severity.CRITICAL, Severity.WARNING):
-        count = sum(finding.severity is severity for finding in snapshot.findings)
+        count = severities[severity]
         if count:
             gap = "   " if width >= NARROW else " "
             spans.append(Span(f"{gap}{SEVERITY_MARKS[severity]} {count}", severity_tone(severity)))
@@ -143,9 +155,10 @@ def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
         text += f"; {problem.remedy}" if problem.remedy else ""
         text += f" (+{more}: topcon doctor)" if more else ""
         parts.append(Span(printable(text), Tone.WARN))
-    names: dict[str, str] = {container.key: container.name for container in snapshot.containers.values()}
-    for finding in _unsaid(snapshot)[:1]:
-        name = printable(names.get(finding.target, ""))
+    finding = _unsaid(snapshot)
+    if finding is not None:
+        container = snapshot.containers.get(ContainerKey(finding.target))
+        name = printable(container.name) if container else ""
         parts.append(
             Span(
                 f"{SEVERITY_MARKS[finding.severity]} {name} {finding.summary}".replace("  ", " "),
@@ -155,12 +168,11 @@ def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
     return [Span(" "), *_side_by_side(parts, width - 1)]
 
 
-def _unsaid(snapshot: Snapshot) -> list[Finding]:
-    """The findings that are worth a line, but for the one that the problem beside it says already."""
+def _unsaid(snapshot: Snapshot) -> Finding | None:
+    """The first finding that is worth a line, but for the one that the problem beside it says already."""
     said = {f"runtime:{problem.source}" for problem in snapshot.sample.problems[:1]}
-    return [
-        finding for finding in snapshot.findings if finding.severity >= Severity.WARNING and finding.target not in said
-    ]
+    worth = (each for each in snapshot.findings if each.severity >= Severity.WARNING and each.target not in said)
+    return next(worth, None)
 
 
 def _side_by_side(parts: list[Span], width: int) -> Spans:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from topcon.columns import ASCENDING, COLUMNS, NAME, Column
+from topcon.columns import AGE, ASCENDING, COLUMNS, NAME, Column, title_of
 from topcon.findings import CPU_THROTTLED, MEMORY_NEAR_LIMIT, STALLED
 from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, Severity
-from topcon.text import cell_width, padded
+from topcon.text import cell_width, padded, printable
 from topcon.ui.spans import Span, Spans, Tone, bar, bars, sparkline, steady_top
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ WIDE = 100
 NAME_WIDTH = (18, 44)
 """The least and the most that the names get."""
 LEAST_NAME = 6
+LEVEL_WIDTH = 2
+"""What the lines of the tree take, a level."""
 BAR_WIDTH = 6
 LEAST_TOP_CORES = 0.125
 IDLE_CORES = 0.005
@@ -84,7 +87,12 @@ def layout(width: int, longest_name: int = NAME_WIDTH[1]) -> Layout:
 
 def longest_name(rows: Iterable[Row]) -> int:
     """How many columns the names want, with the lines of the tree before them."""
-    return max((cell_width(_prefix(row)) + cell_width(NAME.text(row.line)) for row in rows), default=0)
+    return max((LEVEL_WIDTH * (row.depth + 1) + _name_width(title_of(row.line.node)) for row in rows), default=0)
+
+
+@lru_cache(maxsize=10_000)
+def _name_width(title: str) -> int:
+    return cell_width(printable(title))
 
 
 def title_spans(placed: Layout, view: ViewState) -> Spans:
@@ -101,18 +109,37 @@ def title_spans(placed: Layout, view: ViewState) -> Spans:
     return _joined(spans, placed.gap)
 
 
-def row_spans(row: Row, placed: Layout, top_cores: float, tick: int) -> Spans:
-    """Write a row; ``top_cores`` is the scale that all its sparklines share, ``tick`` the number of the snapshot."""
-    return _joined([_cell(row, slot, top_cores, tick) for slot in placed.slots], placed.gap)
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When rows are written: what of them moves although nothing has changed."""
+
+    tick: int
+    """The number of the snapshot."""
+    wall_ns: int
+    """The time of day."""
 
 
-def top_cores(rows: Iterable[Row], placed: Layout, tick: int) -> float:
+def row_spans(row: Row, placed: Layout, top_cores: float, moment: Moment) -> Spans:
+    """Write a row; ``top_cores`` is the scale that all its sparklines share."""
+    return _joined([_cell(row, slot, top_cores, moment) for slot in placed.slots], placed.gap)
+
+
+def moving(row: Row, placed: Layout, top_cores: float, moment: Moment) -> tuple[str, ...]:
+    """Write only what time alone changes in a row: while it is the same, so is the row."""
+    return tuple(
+        _cell_text(row, slot, top_cores, moment)
+        for slot in placed.slots
+        if slot.column.history is not None or slot.column is AGE
+    )
+
+
+def top_cores(rows: Iterable[Row], placed: Layout, moment: Moment) -> float:
     """Choose the scale of the sparklines of these rows."""
     width = placed.history_width
     if not width:
         return LEAST_TOP_CORES
     return steady_top(
-        (value for row in rows for value in bars(row.line.usage.cpu_history, tick, width)), LEAST_TOP_CORES
+        (value for row in rows for value in bars(row.line.usage.cpu_history, moment.tick, width)), LEAST_TOP_CORES
     )
 
 
@@ -125,20 +152,26 @@ def _joined(spans: Spans, gap: int) -> Spans:
     return result
 
 
-def _cell(row: Row, slot: Slot, top: float, tick: int) -> Span:
+def _cell(row: Row, slot: Slot, top: float, moment: Moment) -> Span:
+    return Span(_cell_text(row, slot, top, moment), _tone(slot.column, row.line))
+
+
+def _cell_text(row: Row, slot: Slot, top: float, moment: Moment) -> str:
     column, line = slot.column, row.line
-    tone = _tone(column, line)
     if column is NAME:
         # However deep a container is nested, some of its name is seen.
         prefix = _prefix(row)[-max(slot.width - LEAST_NAME, 1) :]
-        return Span(prefix + padded(NAME.text(line), max(slot.width - cell_width(prefix), 0), is_left=True), tone)
+        return prefix + padded(_name(row), max(slot.width - cell_width(prefix), 0), is_left=True)
     if column.history is not None:
-        return Span(sparkline(bars(column.history(line), tick, slot.width), top), tone)
-    text = column.text(line)
+        return sparkline(bars(column.history(line), moment.tick, slot.width), top)
+    text = column.text(line, moment.wall_ns)
     if slot.has_bar and column.share is not None:
-        share = column.share(line)
-        return Span(f"{bar(share, BAR_WIDTH)} {padded(text, column.width)}", tone)
-    return Span(padded(text, slot.width, is_left=column.is_left), tone)
+        return f"{bar(column.share(line), BAR_WIDTH)} {padded(text, column.width)}"
+    return padded(text, slot.width, is_left=column.is_left)
+
+
+def _name(row: Row) -> str:
+    return printable(title_of(row.line.node))
 
 
 def _prefix(row: Row) -> str:

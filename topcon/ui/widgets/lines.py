@@ -51,9 +51,10 @@ class Lines(Widget):
     def show(self, lines: list[Spans]) -> None:
         """Show these lines, as many as there is height for."""
         before, self._lines = self._lines, lines
-        for y in range(max(len(before), len(lines))):
-            if before[y : y + 1] != lines[y : y + 1]:
-                self.refresh(Region(0, y, self.size.width, 1))
+        height = max(len(before), len(lines))
+        changed = [Region(0, y, self.size.width, 1) for y in range(height) if before[y : y + 1] != lines[y : y + 1]]
+        if changed:
+            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
@@ -86,8 +87,9 @@ class ScrollLines(ScrollView, can_focus=True):
         if len(before) != len(self._lines):
             self.refresh()
             return
-        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
-            if old != new:
+        top, height = self.scroll_offset.y, self.size.height
+        for y in range(top, min(top + height, len(self._lines))):
+            if before[y] != self._lines[y]:
                 self.refresh_line(y)
 
     def render_line(self, y: int) -> Strip:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.binding import Binding
 from textual.geometry import Region, Size
@@ -11,10 +11,12 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 
 from topcon.ui.spans import Span
-from topcon.ui.table import Layout, layout, longest_name, row_spans, title_spans, top_cores
+from topcon.ui.table import Layout, Moment, layout, longest_name, moving, row_spans, title_spans, top_cores
 from topcon.ui.widgets.lines import TONE_CLASSES, to_strip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual import events
     from textual.binding import BindingType
     from textual.strip import Strip
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 TITLES = 1
 """Lines above the rows; they do not scroll."""
+
+
+class _Written(NamedTuple):
+    """A row as it was written, and all that it was written from."""
+
+    row: Row
+    placed: Layout
+    moving: tuple[str, ...]
+    spans: Spans
 
 
 class TreeTable(ScrollView, can_focus=True):
@@ -61,14 +72,16 @@ class TreeTable(ScrollView, can_focus=True):
     def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
         """Show nothing yet."""
         super().__init__(id=id)
-        self._rows: list[Row] = []
+        self._rows: Sequence[Row] = ()
+        self._longest = 0
         self._index = 0
         self._is_held = False
         self._layout = Layout((), 1)
         self._titles: Spans = []
         self._top = 1.0
-        self._tick = 0
+        self._moment = Moment(0, 0)
         self._empty: str = ""
+        self._written: dict[str, _Written] = {}
         self._painted: dict[int, tuple[Spans, bool]] = {}
 
     @property
@@ -79,18 +92,25 @@ class TreeTable(ScrollView, can_focus=True):
     @property
     def row(self) -> Row | None:
         """The row under the cursor."""
-        return self._rows[self._index] if self._rows else None
+        return self._rows[self._index] if self._index < len(self._rows) else None
 
-    def show(self, rows: list[Row], view: ViewState, tick: int, empty: str) -> None:
+    def show(self, rows: Sequence[Row], view: ViewState, moment: Moment, empty: str) -> None:
         """Show these rows; ``empty`` is said where there are none."""
         key = self.row.key if self.row else None
-        self._rows = rows
-        self._tick = tick
+        is_same = rows is self._rows
+        self._moment = moment
         self._empty = empty
-        at = next((index for index, row in enumerate(rows) if row.key == key), None) if self._is_held else 0
+        at: int | None = self._index
+        if not is_same:
+            self._rows = rows
+            self._longest = longest_name(rows)
+            at = self._index_of(key)
+        if not self._is_held:
+            at = 0
         self._index = at if at is not None else max(min(self._index, len(rows) - 1), 0)
-        self._layout = layout(self._room.width, longest_name(rows))
+        self._layout = layout(self._room.width, self._longest)
         self._titles = title_spans(self._layout, view)
+        # Textual compares: the same size costs nothing.
         self.virtual_size = Size(self._room.width, len(rows) + TITLES)
         if at is not None:
             self._follow_cursor()
@@ -98,14 +118,23 @@ class TreeTable(ScrollView, can_focus=True):
         if (self.row.key if self.row else None) != key:
             self.post_message(self.CursorMoved())
 
+    def _index_of(self, key: str | None) -> int | None:
+        """Find a row again; most often it is where it was."""
+        if self.row is not None and self.row.key == key:
+            return self._index
+        return next((index for index, row in enumerate(self._rows) if row.key == key), None)
+
     def _repaint(self) -> None:
         """Draw those lines anew that look different."""
         height = self._room.height
         first = self.scroll_offset.y
-        self._top = top_cores(self._rows[first : first + height], self._layout, self._tick)
-        for y in range(height):
-            if self._painted.get(y) != self._line(y):
-                self.refresh(Region(0, y, self._room.width, 1))
+        shown = self._rows[first : first + height]
+        self._top = top_cores(shown, self._layout, self._moment)
+        keys = {row.key for row in shown}
+        self._written = {key: written for key, written in self._written.items() if key in keys}
+        changed = [Region(0, y, self._room.width, 1) for y in range(height) if self._painted.get(y) != self._line(y)]
+        if changed:
+            self.refresh(*changed)
 
     def _line(self, y: int) -> tuple[Spans, bool]:
         """What is in a line of the widget, and whether the cursor is on it."""
@@ -113,8 +142,17 @@ class TreeTable(ScrollView, can_focus=True):
             return self._titles, False
         at = y - TITLES + self.scroll_offset.y
         if at < len(self._rows):
-            return row_spans(self._rows[at], self._layout, self._top, self._tick), at == self._index
+            return self._row_spans(self._rows[at]), at == self._index
         return [Span(f"   {self._empty}" if at == 1 and not self._rows else "")], False
+
+    def _row_spans(self, row: Row) -> Spans:
+        """Write a row, unless it would say what it said."""
+        now = moving(row, self._layout, self._top, self._moment)
+        before = self._written.get(row.key)
+        if before is None or before.row is not row or before.moving != now or before.placed != self._layout:
+            before = _Written(row, self._layout, now, row_spans(row, self._layout, self._top, self._moment))
+            self._written[row.key] = before
+        return before.spans
 
     def render_line(self, y: int) -> Strip:
         """Draw a line of the widget."""
