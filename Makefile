@@ -1,6 +1,6 @@
 PYTHON ?= .venv/bin/python
 
-.PHONY: install check format lint types imports test integration lab bench peers screenshots
+.PHONY: install check format lint types imports test integration lab bench screenshots
 
 install:
 	python3 -m venv --without-pip .venv
@@ -34,9 +34,6 @@ lab:
 
 bench:
 	$(PYTHON) tests/benchmarks/run.py
-
-peers:
-	$(PYTHON) tests/benchmarks/peers.py
 
 screenshots:
 	$(PYTHON) screenshots/make.py

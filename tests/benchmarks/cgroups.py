@@ -119,6 +119,10 @@ class CReader:
         """Find all directories below one; return the seconds that it took."""
         return self._ask(f"walk {directory}")
 
+    def mark(self) -> None:
+        """Where callgrind counts: have it write what it has counted."""
+        self._ask("mark")
+
     def _ask(self, command: str) -> float:
         self._stdin.write(command + "\n")
         self._stdin.flush()
@@ -128,13 +132,17 @@ class CReader:
 
 
 @contextmanager
-def c_reader(files: Iterable[str]) -> Iterator[CReader]:
-    """Start the reader in C over some files; those that are not there are left out."""
+def c_reader(files: Iterable[str], *within: str) -> Iterator[CReader]:
+    """Start the reader in C over some files, ``within`` another program; files that are not there are left out."""
     with compiled("reader") as reader, tempfile.NamedTemporaryFile("w") as list_:
         list_.writelines(f"{file}\n" for file in files)
         list_.flush()
         with subprocess.Popen(
-            [reader, list_.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*within, reader, list_.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if within else None,
+            text=True,
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None

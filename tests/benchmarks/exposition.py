@@ -13,7 +13,6 @@ import gzip
 import json
 import math
 import random
-import statistics
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from figures import Effort, Figure, Subject, paired, percentile  # noqa: E402  beside this file
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server  # noqa: E402  tests/ is not installed
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily  # noqa: E402  the same
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402  the same
@@ -88,7 +88,7 @@ def snapshot(seed: int = 1) -> Snapshot:
             "pressure": pressures(*some(3), full=next(some(1))),
             "detail": CgroupDetail(cpu_weight=100),
         }
-        counted = replace(cgroup_of(box.path, limit_cores=0.5, inode=index + 10), **sections)
+        counted = cgroup_of(box.path, limit_cores=0.5, inode=index + 10)._replace(**sections)
         boxes.append(replace(box, cgroup=counted))
     networks = {netns_of(f"service-{index}"): {"eth0": InterfaceStat(*some(8))} for index in range(CONTAINERS)}
     tasks = {box.path: TaskStat(3, {"S": 5}, 0, 1.5, 0.25, 700, 0.5, 0.0, *some(3)) for box in boxes}
@@ -298,9 +298,30 @@ def keep_scraping(url: str) -> None:
             answer.read()
 
 
-def percentile(values: list[float], share: float) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
+def measure(effort: Effort) -> list[Figure]:
+    """Measure the endpoint, with 1,000 containers and 50 families."""
+    made = both()
+    quiet, busy = lateness(made)
+    late = [(percentile(busy, 0.99), percentile(quiet, 0.99))]
+    return [
+        paired("writing a page of 1,000 containers", "`generate_latest`, the same bytes", writing(made)),
+        paired("scraping it with gzip", "`start_http_server`", scraping(made)),
+        paired(
+            "what a scrape adds to the peak of memory",
+            "`generate_latest` and `gzip.compress`",
+            [memory() for _ in range(min(effort.rounds, 3))],
+            unit="MiB",
+        ),
+        paired("how late a screen is while scrapes run back to back (p99)", "nobody scrapes", late),
+    ]
 
+
+ENDPOINT = Subject(
+    "Endpoint",
+    f"""A page of {CONTAINERS:,} containers with {FAMILIES} families, beside the library that exporters are mostly made
+with, which writes the same samples. Memory is measured in a process of its own, and who scrapes is one.""",
+    measure,
+)
 
 if __name__ == "__main__":
     {"scrape": scrape, "memory": print_memory, "keep-scraping": keep_scraping}[sys.argv[1]](*sys.argv[2:])

@@ -1,7 +1,8 @@
 /* What reading costs at the least: the files of a list, read and parsed once for each line of standard input. They are
  * kept open as far as the limit of descriptors allows; the rest is opened each time.
  *
- *     reader LIST   then "read" for a round over all files; "walk DIRECTORY" to find all directories below one
+ *     reader LIST   then "read" for a round over all files; "walk DIRECTORY" to find all directories below one;
+ *                 "mark" for callgrind, which looks at that call
  *
  * Writes the nanoseconds that a round took. Files that are not there are left out, as topcon leaves them out. Parsing is
  * that of every number in a file: nothing is skipped, compared with what was before, or kept for later.
@@ -69,17 +70,33 @@ static size_t walk(int parent, const char *name)
     return found;
 }
 
-int main(int argc, char **argv)
+static struct file *list;
+static size_t files;
+static uint64_t sum;
+
+static void read_all(void)
 {
     static char text[MOST_BYTES];
     static uint64_t numbers[MOST_NUMBERS];
+
+    for (size_t at = 0; at < files; at++) {
+        int fd = list[at].path ? open(list[at].path, O_RDONLY | O_CLOEXEC) : list[at].fd;
+        ssize_t length = pread(fd, text, sizeof text, 0);
+        if (list[at].path)
+            close(fd);
+        for (size_t count = parse(text, length, numbers); count;)
+            sum += numbers[--count];
+    }
+}
+
+int main(int argc, char **argv)
+{
     char line[MOST_PATH];
-    size_t files = 0, room = 1024;
-    uint64_t sum = 0;
-    struct file *list = malloc(room * sizeof *list);
+    size_t room = 1024;
     FILE *names = argc == 2 ? fopen(argv[1], "r") : NULL;
     struct rlimit limit;
 
+    list = malloc(room * sizeof *list);
     if (!names || !list) {
         fprintf(stderr, "usage: reader LIST\n");
         return 2;
@@ -109,15 +126,10 @@ int main(int argc, char **argv)
         uint64_t begun = now_ns();
         if (strncmp(line, "walk ", 5) == 0) {
             sum += walk(AT_FDCWD, line + 5);
+        } else if (strcmp(line, "mark") == 0) {
+            getpriority(PRIO_PROCESS, 0);
         } else {
-            for (size_t at = 0; at < files; at++) {
-                int fd = list[at].path ? open(list[at].path, O_RDONLY | O_CLOEXEC) : list[at].fd;
-                ssize_t length = pread(fd, text, sizeof text, 0);
-                if (list[at].path)
-                    close(fd);
-                for (size_t count = parse(text, length, numbers); count;)
-                    sum += numbers[--count];
-            }
+            read_all();
         }
         printf("%llu %zu %llu\n", (unsigned long long)(now_ns() - begun), files, (unsigned long long)sum);
         fflush(stdout);
