@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from topcon.config import load_config
 from topcon.sampler import SamplerThread
-from topcon.ui.app import TopconApp
+from topcon.ui.app import Following, TopconApp
 from topcon.ui.themes import load_theme
 from topcon.wiring import build_actions, build_runtimes, build_sampler
 
@@ -48,9 +48,9 @@ async def main() -> None:
     await asyncio.sleep(SECONDS)
     for name, theme, size, keys in PICTURES:
 
-        def follow(on_snapshot: Callable[[Snapshot], object], _: object) -> Callable[[], None]:
+        def follow(on_snapshot: Callable[[Snapshot], object], _: object) -> Following:
             listeners.append(on_snapshot)
-            return listeners.clear
+            return Following(listeners.clear, lambda seconds: setattr(thread, "interval_s", seconds))
 
         app = TopconApp(follow, theme=load_theme(theme), first=sampler.newest, actions=build_actions(config, runtimes))
         async with app.run_test(size=size) as pilot:

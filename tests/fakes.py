@@ -10,6 +10,7 @@ from topcon.kernel.files import Access
 from topcon.kernel.host import HostReader
 from topcon.kernel.isolated import IsolatedScan
 from topcon.kernel.mount import read_hierarchies
+from topcon.kernel.network import Networks
 from topcon.kernel.process import ProcFs
 from topcon.runtimes.bundle import Bundles
 from topcon.runtimes.watch import RuntimeWatches
@@ -327,6 +328,7 @@ class FakeHost:
             cgroups=cgroups,
             processes=processes,
             isolated=IsolatedScan(processes, cgroups.processes, clock_ns=clock.monotonic_ns),
+            networks=Networks(processes, None),
             runtimes=runtimes or FakeRuntimes(),
             bundles=Bundles(str(self.root), self.proc_root),
             cgroup_access=cgroup_access,
@@ -356,6 +358,7 @@ class FakeWatch:
     infos: tuple[ContainerInfo, ...] = ()
     sample: RuntimeSample | None = None
     problem: Problem | None = None
+    rest_s: float | None = None
 
     def look(self) -> tuple[RuntimeSample, Problem | None]:
         assert self.sample is not None

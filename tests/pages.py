@@ -14,6 +14,7 @@ from samples import HOST_NETNS, SDA, Box, container_id, docker_runtime, host_of,
 from topcon.exporter.exposition import to_page
 from topcon.exporter.options import ExportOptions
 from topcon.exporter.page import Vitals
+from topcon.model.derive import derive
 from topcon.model.sample import (
     CgroupDetail,
     CgroupEvents,
@@ -46,7 +47,6 @@ from topcon.model.sample import (
     Survey,
     TaskStat,
 )
-from topcon.model.snapshot import derive
 
 if TYPE_CHECKING:
     from topcon.model.sample import Sample

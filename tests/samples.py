@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from topcon.findings import assess
+from topcon.model.derive import derive
 from topcon.model.history import NO_HISTORY
 from topcon.model.sample import (
     CgroupEvents,
@@ -41,7 +42,7 @@ from topcon.model.sample import (
     Source,
     State,
 )
-from topcon.model.snapshot import ContainerNode, HostNode, PodNode, Snapshot, Usage, derive
+from topcon.model.snapshot import ContainerNode, HostNode, PodNode, Snapshot, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,26 +15,40 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from topcon import __version__
 from topcon.errors import HostUnreadable, TopconError, UsageError
-from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler, build_web, exposed
+from topcon.wiring import (
+    build_actions,
+    build_endpoint,
+    build_profile,
+    build_runtimes,
+    build_sampler,
+    build_web,
+    exposed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from topcon.actions import Actions, Request, Verb, Way
     from topcon.config import Config, Setting
+    from topcon.exporter.server import Endpoint
     from topcon.model.snapshot import ContainerNode, Snapshot
+    from topcon.profile import Profile
     from topcon.runtimes.watch import RuntimeWatches
+    from topcon.sampler import Sampler
 
 EXIT_FAILED = 1
 EXIT_USAGE = 64
 EXIT_UNAVAILABLE = 69
 EXIT_INTERRUPTED = 130
 LONGEST_GRACE_S = 86400
+SPEEDY_NS = 60 * 10**9
+"""After a minute at the speed that was asked for, it is worth a word that it is kept."""
 FIRST_ANSWER_S = 2.0
 """How long a command waits for the runtimes to lend their names, and how long it looks for names without them."""
 
@@ -44,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal of another encoding shows what it can.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # All that is made while it starts stays: to look through it for garbage costs as much as to make it.
+    gc.disable()
     try:
         try:
             options = vars(_parser().parse_args(arguments))
@@ -52,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             # --help and --version end with SystemExit.
             sys.stdout.flush()
+            gc.enable()
     except (UsageError, HostUnreadable) as error:
         sys.stderr.write(f"topcon: {error}\n")
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_UNAVAILABLE
@@ -86,7 +103,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    from topcon.config import ENDPOINT_SETTINGS, HOST_SETTINGS, LISTEN_SETTING, UI_SETTINGS, VIEW_SETTINGS
+    from topcon.config import (
+        COST_SETTINGS,
+        ENDPOINT_SETTINGS,
+        HOST_SETTINGS,
+        LISTEN_SETTING,
+        UI_SETTINGS,
+        VIEW_SETTINGS,
+    )
     from topcon.setup import DASHBOARD_NAMES
 
     parser = _Parser(
@@ -96,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"topcon {__version__}")
     parser.set_defaults(run=_run_ui)
-    _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *ENDPOINT_SETTINGS)
+    _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
 
     serve = commands.add_parser("serve", help="serve Prometheus, without a screen")
-    _add(serve, *HOST_SETTINGS, *ENDPOINT_SETTINGS)
+    _add(serve, *HOST_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
     serve.set_defaults(run=_run_serve)
 
     ps = commands.add_parser("ps", help="print the tree as text, JSON or CSV")
@@ -213,6 +237,7 @@ def _run_ui(options: dict[str, Any]) -> int:
     from topcon.sampler import SamplerThread
 
     web = build_web(config) if config.listen else None
+    profile = build_profile(config)
     config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
     sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics) if config.listen else None)
@@ -222,20 +247,34 @@ def _run_ui(options: dict[str, Any]) -> int:
     endpoint = build_endpoint(config, sampler, web) if config.listen else None
     actions = build_actions(config, runtimes)
     from topcon.columns import DEFAULT_SORT
-    from topcon.ui.app import TopconApp
+    from topcon.config import INTERVAL_SETTING
+    from topcon.ui.app import Following, TopconApp
     from topcon.ui.detail import OUTPUT_LINES
     from topcon.ui.themes import load_theme
 
     theme = load_theme(config.theme)
     first.join()
 
-    def follow(
-        on_snapshot: Callable[[Snapshot], object], on_failure: Callable[[BaseException], object]
-    ) -> Callable[[], None]:
-        thread = SamplerThread(sampler, config.interval, on_snapshot, on_failure)
-        thread.start()
-        runtimes.start()
-        return thread.stop
+    def follow(on_snapshot: Callable[[Snapshot], object], on_failure: Callable[[BaseException], object]) -> Following:
+        seen = _profiled(profile, sampler, on_snapshot)
+        thread = SamplerThread(sampler, config.interval, seen, on_failure, budget=config.budget)
+
+        def begin() -> None:
+            """Importing what talks to the runtimes takes a while, and the screen does not wait."""
+            try:
+                runtimes.start()
+            except BaseException as error:  # noqa: BLE001  the front end ends with it
+                on_failure(error)
+            else:
+                thread.start()
+
+        _spare_collector()
+        threading.Thread(target=begin, name="topcon-start", daemon=True).start()
+
+        def set_interval(seconds: float) -> None:
+            thread.interval_s = seconds
+
+        return Following(thread.stop, set_interval)
 
     app = TopconApp(
         follow,
@@ -243,15 +282,18 @@ def _run_ui(options: dict[str, Any]) -> int:
         first=sampler.newest,
         actions=actions,
         interval_s=config.interval,
+        parse_interval=INTERVAL_SETTING.parse,
         filter_text=config.filter,
         sort=config.sort or DEFAULT_SORT,
         endpoint=endpoint.url if endpoint else None,
         tail=lambda container: runtimes.tail(container, OUTPUT_LINES),
+        on_drawn=None if profile is None else partial(profile.note, "screen", ""),
     )
-    _spare_collector()
     try:
         return app.run_until_quit()
     finally:
+        # While all is still open that it counts.
+        _end_profile(profile)
         if actions:
             actions.close()
         if endpoint:
@@ -259,9 +301,34 @@ def _run_ui(options: dict[str, Any]) -> int:
         sampler.close()
 
 
+def _profiled(
+    profile: Profile | None, sampler: Sampler, on_snapshot: Callable[[Snapshot], object]
+) -> Callable[[Snapshot], object]:
+    """Have each tick taken down before its snapshot is handed on."""
+    if profile is None:
+        return on_snapshot
+
+    def take(snapshot: Snapshot) -> None:
+        profile.take(snapshot, sampler.tick_s, sampler.spent)
+        on_snapshot(snapshot)
+
+    return take
+
+
+def _end_profile(profile: Profile | None) -> None:
+    """Write it for the last time."""
+    if profile is None:
+        return
+    try:
+        profile.write()
+    except OSError as error:
+        sys.stderr.write(f"topcon: cannot write the profile: {error.strerror}\n")
+
+
 def _spare_collector() -> None:
-    """Let the collector leave alone what stays anyway: a look through all of it holds every thread up for 30 ms."""
+    """Let the collector begin, and leave alone what is there and stays: to look through it takes 30 ms each time."""
     gc.freeze()
+    gc.enable()
 
 
 def _quietly(tick: Callable[[], object]) -> None:
@@ -277,28 +344,12 @@ def _run_serve(options: dict[str, Any]) -> int:
     config = _config(options)
     config = replace(config, listen=config.listen or (LOOPBACK,))
     web = build_web(config)
+    profile = build_profile(config)
     config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
     sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics))
     ended = threading.Event()
     failures: list[BaseException] = []
-    told: set[tuple[str, str]] = set()
-
-    def tell(snapshot: Snapshot) -> None:
-        """Log each problem when it begins, in the words it begins with, and when it is over."""
-        from topcon.report import problem_text
-
-        problems = (*snapshot.sample.problems, *endpoint.problems)
-        now = {problem.source for problem in problems}
-        old = {source for source, _ in told}
-        for problem in problems:
-            if problem.source not in old:
-                text = problem_text(problem)
-                told.add((problem.source, text))
-                sys.stderr.write(f"topcon: {text}\n")
-        for source, text in [each for each in told if each[0] not in now]:
-            told.discard((source, text))
-            sys.stderr.write(f"topcon: {source}: works again\n")
 
     def fail(error: BaseException) -> None:
         failures.append(error)
@@ -313,7 +364,9 @@ def _run_serve(options: dict[str, Any]) -> int:
     except TopconError:
         endpoint.close()
         raise
-    thread = SamplerThread(sampler, config.interval, tell, fail)
+    _spare_collector()
+    seen = _profiled(profile, sampler, _teller(endpoint))
+    thread = SamplerThread(sampler, config.interval, seen, fail, budget=config.budget)
     thread.start()
     runtimes.start()
     for url in endpoint.urls:
@@ -322,12 +375,63 @@ def _run_serve(options: dict[str, Any]) -> int:
     ended.wait()
     notify("STOPPING=1")
     thread.stop()
+    _end_profile(profile)
     endpoint.close()
     sampler.close()
     failure = failures[0]
     if isinstance(failure, _Ended):
         return EXIT_INTERRUPTED if failure.number == signal.SIGINT else 0
     raise failure
+
+
+def _teller(endpoint: Endpoint) -> Callable[[Snapshot], None]:
+    """Return what logs each problem when it begins, in the words it begins with, and when it is over."""
+    from topcon.report import problem_text
+
+    told: set[tuple[str, str]] = set()
+    tell_pace = _pace_teller()
+
+    def tell(snapshot: Snapshot) -> None:
+        if pace := tell_pace(snapshot):
+            sys.stderr.write(f"topcon: {pace}\n")
+        problems = (*snapshot.sample.problems, *endpoint.problems)
+        now = {problem.source for problem in problems}
+        old = {source for source, _ in told}
+        for problem in problems:
+            if problem.source not in old:
+                text = problem_text(problem)
+                told.add((problem.source, text))
+                sys.stderr.write(f"topcon: {text}\n")
+        for source, text in [each for each in told if each[0] not in now]:
+            told.discard((source, text))
+            sys.stderr.write(f"topcon: {source}: works again\n")
+
+    return tell
+
+
+def _pace_teller() -> Callable[[Snapshot], str | None]:
+    """Return what says when sampling begins to be slowed down for the budget, and when that has been over for a while.
+
+    Around the budget it can come and go with each tick, which is not worth a line each time.
+    """
+    slowed_ns: int | None = None
+
+    def tell(snapshot: Snapshot) -> str | None:
+        nonlocal slowed_ns
+        own, cost, now_ns = snapshot.sample.own, snapshot.cost, snapshot.sample.monotonic_ns
+        if own is None or cost is None or own.budget is None:
+            return None
+        if cost.is_slowed:
+            is_told, slowed_ns = slowed_ns is not None, now_ns
+            share = f"{own.budget * 100:g}% of a core"
+            asked = f"every {own.asked_interval_s:g} s"
+            return None if is_told else f"samples every {own.interval_s:g} s, not {asked}, to stay within {share}"
+        if slowed_ns is not None and now_ns - slowed_ns >= SPEEDY_NS:
+            slowed_ns = None
+            return f"samples every {own.interval_s:g} s again"
+        return None
+
+    return tell
 
 
 class _Ended(Exception):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from topcon.model.sample import Problem
 
 INTERVAL_S = (0.1, 3600.0)
+BUDGET = (0.001, 1.0)
+"""The shares of one core that can be set as a budget."""
 DEFAULT_THEME = "topcon-dark"
 MOST_SCRAPES = 1024
 
@@ -69,6 +71,9 @@ class Config:
     theme: str = DEFAULT_THEME
     filter: str = ""
     sort: str | None = None
+    budget: float | None = None
+    """A share of one core; None for no bound."""
+    profile: Path | None = None
     listen: tuple[Address, ...] = ()
     web_config: Path | None = None
     labels: LabelMode = LabelMode.AUTO
@@ -99,6 +104,18 @@ def _interval(text: str) -> float:
         message = f"{text!r}: expected seconds from {INTERVAL_S[0]} to {INTERVAL_S[1]:.0f}"
         raise ValueError(message)
     return seconds
+
+
+def _budget(text: str) -> float:
+    number = text.removesuffix("%")
+    try:
+        share = float(number) / (1 if number == text else 100)
+    except ValueError:
+        share = -1.0
+    if not BUDGET[0] <= share <= BUDGET[1]:
+        message = f"{text!r}: expected a share of one core, {BUDGET[0]:.1%} to {BUDGET[1]:.0%}"
+        raise ValueError(message)
+    return share
 
 
 def _directory(text: str) -> str:
@@ -142,6 +159,15 @@ def _file(text: str) -> Path:
     return path
 
 
+def _profile(text: str) -> Path:
+    path = _file(text)
+    # It is replaced, which devices do not survive.
+    if path.exists() and not path.is_file():
+        message = f"{text!r}: it is no regular file"
+        raise ValueError(message)
+    return path
+
+
 def _label_mode(text: str) -> LabelMode:
     if text not in set(LabelMode):
         message = f"{text!r}: expected one of {', '.join(LabelMode)}"
@@ -172,8 +198,9 @@ def _scrapes(text: str) -> int:
     return int(text)
 
 
+INTERVAL_SETTING = Setting("interval", "seconds between samples, 0.1 to 3600 (default 1)", _interval, "S")
 HOST_SETTINGS = (
-    Setting("interval", "seconds between samples, 0.1 to 3600 (default 1)", _interval, "S"),
+    INTERVAL_SETTING,
     Setting(
         "runtime", "NAME or NAME=SOCKET; repeatable (default: all whose socket is there)", str, "NAME", is_list=True
     ),
@@ -189,6 +216,15 @@ VIEW_SETTINGS = (
     Setting("sort", "column to sort by, such as cpu, mem, name (default: what is worst)", _column, "COLUMN"),
 )
 UI_SETTINGS = (Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),)
+COST_SETTINGS = (
+    Setting(
+        "budget",
+        "share of one core, such as 2%, for topcon and what it costs the daemons; samples less often to keep it",
+        _budget,
+        "SHARE",
+    ),
+    Setting("profile", "write where the time of a sample goes, every minute and at the end", _profile, "FILE"),
+)
 LISTEN_SETTING = Setting(
     "listen",
     f"serve Prometheus at ADDRESS:PORT, unix:/PATH or systemd; repeatable (topcon serve: 127.0.0.1:{DEFAULT_PORT})",
@@ -215,7 +251,7 @@ ENDPOINT_SETTINGS = (
     Setting("openmetrics", "serve OpenMetrics to who prefers it", _switch),
     Setting("max-scrapes", "how many are served at once (default 8)", _scrapes, "N"),
 )
-SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *ENDPOINT_SETTINGS)
+SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
 
 
 def default_file() -> Path:

@@ -7,14 +7,17 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from operator import is_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import ParseError
 from topcon.findings import assess
+from topcon.kernel.firsts import FirstProcesses
 from topcon.kernel.target import targets_of
-from topcon.model.sample import ROOT, CgroupPath, Problem, Sample, SourceSample
-from topcon.model.snapshot import derive
+from topcon.model.cost import daemons_cpu_s, kept_after, own_cpu_s
+from topcon.model.derive import derive
+from topcon.model.sample import ROOT, CgroupPath, OwnSample, Problem, Sample, SourceSample
 from topcon.runtimes.paths import Place, classify
 
 if TYPE_CHECKING:
@@ -24,11 +27,12 @@ if TYPE_CHECKING:
     from topcon.kernel.files import Access
     from topcon.kernel.host import HostReader
     from topcon.kernel.isolated import IsolatedScan
+    from topcon.kernel.network import Networks
+    from topcon.kernel.own import OwnReader
     from topcon.kernel.process import ProcFs
     from topcon.kernel.survey import SurveyThread
     from topcon.kernel.target import Target
     from topcon.model.sample import (
-        CgroupSample,
         ContainerId,
         ContainerInfo,
         FoundContainer,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
         NetnsKey,
         ProcessSample,
         RuntimeSample,
+        TierSample,
     )
     from topcon.model.snapshot import Snapshot
     from topcon.runtimes.bundle import Bundles
@@ -61,31 +66,69 @@ class Sources:
     cgroups: CgroupFs
     processes: ProcFs
     isolated: IsolatedScan
+    networks: Networks
     runtimes: RuntimeWatches
     bundles: Bundles
     cgroup_access: Access
     process_access: Access
     survey: SurveyThread | None = None
     """For the endpoint alone."""
+    own: OwnReader | None = None
+    """For a host that is ours."""
+
+
+class Pace(NamedTuple):
+    """How often samples are taken, and why."""
+
+    interval_s: float
+    asked_s: float
+    budget: float | None = None
+    """The share of one core to stay within; None for no bound."""
+
+    @property
+    def is_slowed(self) -> bool:
+        """Whether it is slower than was asked for."""
+        return self.interval_s > self.asked_s
+
+
+_OUR_PARTS = frozenset({"runtimes", "names", "derive", "findings"})
+"""Parts of a tick that read nothing of the kernel's."""
 
 
 class _Readings:
-    """How reading each of the kernel's sources goes: how long it takes, and how often it fails."""
+    """How the parts of a tick go: how long each takes, and how often a source fails."""
 
     def __init__(self, monotonic_ns: Callable[[], int]) -> None:
         self._monotonic_ns = monotonic_ns
-        self._spent_ns: Counter[str] = Counter()
+        self._spent_ns: Counter[tuple[str, str]] = Counter()
         self._failed: set[str] = set()
         self._errors: Counter[str] = Counter()
         self._succeeded_ns: dict[str, int] = {}
         self._refused: set[str] = set()
 
+    def begin(self) -> None:
+        """Begin a tick."""
+        self._spent_ns.clear()
+        self._failed.clear()
+
     @contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        """Measure a part of reading a source."""
+    def of(self, name: str, tier: str = "") -> Iterator[None]:
+        """Measure a part of a tick."""
         begun_ns = self._monotonic_ns()
         yield
-        self._spent_ns[name] += self._monotonic_ns() - begun_ns
+        self._spent_ns[name, tier] += self._monotonic_ns() - begun_ns
+
+    def split(self, name: str, tiers: Iterable[TierSample]) -> None:
+        """Say what of the time that was measured for a source went into its tiers."""
+        for tier in tiers:
+            spent_ns = round(tier.duration_s * 1e9)
+            self._spent_ns[name, tier.name] += spent_ns
+            self._spent_ns[name, ""] -= spent_ns
+
+    @property
+    def spent(self) -> Mapping[tuple[str, str], float]:
+        """The seconds that went into each part since the tick began, by source and tier; they add up."""
+        return {part: max(spent_ns, 0) / 1e9 for part, spent_ns in self._spent_ns.items()}
 
     def fail(self, name: str) -> None:
         """Note that a source could not be read this time, or not all of it."""
@@ -97,17 +140,18 @@ class _Readings:
             self._refused.add(name)
             self._failed.add(name)
 
-    def end(self, wall_ns: int) -> tuple[SourceSample, ...]:
-        """Return how the sources were read this time, and begin anew."""
+    def sources(self, wall_ns: int, tiers: Mapping[str, tuple[TierSample, ...]]) -> tuple[SourceSample, ...]:
+        """Return how the kernel's sources were read this time; ``tiers`` are of those that have them."""
+        spent_ns: Counter[str] = Counter()
+        for (name, _), part_ns in self._spent_ns.items():
+            if name not in _OUR_PARTS:
+                spent_ns[name] += part_ns
         self._errors.update(self._failed)
-        self._succeeded_ns |= dict.fromkeys(self._spent_ns.keys() - self._failed, wall_ns)
-        samples = tuple(
-            SourceSample(name, spent_ns / 1e9, self._errors[name], self._succeeded_ns.get(name))
-            for name, spent_ns in self._spent_ns.items()
+        self._succeeded_ns |= dict.fromkeys(spent_ns.keys() - self._failed, wall_ns)
+        return tuple(
+            SourceSample(name, whole_ns / 1e9, self._errors[name], self._succeeded_ns.get(name), tiers.get(name, ()))
+            for name, whole_ns in spent_ns.items()
         )
-        self._spent_ns.clear()
-        self._failed.clear()
-        return samples
 
 
 class Sampler:
@@ -120,28 +164,31 @@ class Sampler:
         has_system_cgroups: bool = False,
         problems: tuple[Problem, ...] = (),
         clock: Clock | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Sample the containers, and with ``has_system_cgroups`` the slices and services around them too.
 
-        ``problems`` are those known beforehand; each sample repeats them.
+        ``problems`` are those known beforehand; each sample repeats them. ``pace`` is told in each of them.
         """
         self.newest: Snapshot | None = None
         """The snapshot of the last tick. Immutable, so any thread may read it."""
         self.tick_s = 0.0
         """How long the last tick took, seconds."""
+        self.spent: Mapping[tuple[str, str], float] = {}
+        """The parts of that, by source and tier."""
+        self.pace = pace
+        """For who ticks to set; None for a host that is not ours."""
         self._sources = sources
         self._has_system_cgroups = has_system_cgroups
         self._known_problems = problems
         self._clock = clock or Clock()
         self._boot_ns: int | None = None
         self._places: dict[CgroupPath, Place] = {}
-        self._firsts: dict[CgroupPath, tuple[int, ProcessSample]] = {}
+        self._firsts = FirstProcesses(sources.processes, sources.cgroups.processes)
         self._inodes: Mapping[CgroupPath, int] = {}
         self._found: Mapping[CgroupPath, FoundContainer] = {}
         self._pods: Mapping[CgroupPath, FoundPod] = {}
         self._wanted_for: tuple[Mapping[CgroupPath, int], tuple[Isolated, ...], Mapping[CgroupPath, int]] = {}, (), {}
-        self._processes: Mapping[CgroupPath, ProcessSample] = {}
-        self._processes_malformed: ParseError | None = None
         self._nameless: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]] = {}
         self._told: tuple[tuple[ContainerInfo, ...], ...] = ()
         self._known: tuple[object, ...] = ()
@@ -149,7 +196,8 @@ class Sampler:
         self._bundled: tuple[ContainerInfo, ...] = ()
         self._containers: tuple[ContainerInfo, ...] = ()
         self._named: KeysView[ContainerId] = {}.keys()
-        self._cgroups: Mapping[CgroupPath, CgroupSample] = {}
+        self._sharing: tuple[Mapping[CgroupPath, ProcessSample], tuple[Isolated, ...]] = {}, ()
+        self._network_pids: Mapping[NetnsKey, int] = {}
         self._readings = _Readings(self._clock.monotonic_ns)
         self._seen: tuple[object, ...] = ()
         self._targets: tuple[Target, ...] = ()
@@ -160,10 +208,15 @@ class Sampler:
         Raises:
             ParseError: the host's own totals are not in their documented form.
         """
+        readings = self._readings
+        readings.begin()
         begun_ns = self._clock.monotonic_ns()
         sample = self._sample(begun_ns)
-        snapshot = derive(self.newest, sample)
-        self.newest = replace(snapshot, findings=assess(snapshot, self.newest))
+        with readings.of("derive"):
+            snapshot = derive(self.newest, sample)
+        with readings.of("findings"):
+            self.newest = replace(snapshot, findings=assess(snapshot, self.newest))
+        self.spent = readings.spent
         self.tick_s = (self._clock.monotonic_ns() - begun_ns) / 1e9
         return self.newest
 
@@ -172,7 +225,10 @@ class Sampler:
         self._sources.runtimes.stop()
         if self._sources.survey:
             self._sources.survey.stop()
+        if self._sources.own:
+            self._sources.own.close()
         self._sources.cgroups.close()
+        self._sources.networks.close()
 
     def _sample(self, monotonic_ns: int) -> Sample:
         sources, readings = self._sources, self._readings
@@ -181,7 +237,7 @@ class Sampler:
             host = sources.host.read()
         if self._boot_ns is None:
             self._boot_ns = wall_ns - int(host.uptime_s * 1e9)
-        with readings.of("cgroup"):
+        with readings.of("cgroup", "find"):
             inodes = sources.cgroups.find(monotonic_ns)
         if inodes is not self._inodes:
             self._place(inodes)
@@ -191,21 +247,23 @@ class Sampler:
         wanted = self._wanted(inodes, isolated)
         with readings.of("cgroup"):
             cgroups, malformed = sources.cgroups.read(wanted, monotonic_ns)
+        tiers = sources.cgroups.tiers
+        readings.split("cgroup", tiers)
         with readings.of("processes"):
-            processes, processes_malformed = self._first_processes(found, inodes, cgroups)
-        runtimes, runtime_problems = self._look_at_runtimes(found)
-        containers = self._name(found, processes)
+            processes, processes_malformed = self._firsts.find(found, inodes, cgroups, self._boot_ns)
+        with readings.of("runtimes"):
+            runtimes, runtime_problems = self._look_at_runtimes(found)
+        with readings.of("names"):
+            containers = self._name(found, processes)
         # One that has been confirmed only now is a container.
         isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
-        self._cgroups = cgroups
         with readings.of("network"):
-            networks, networks_malformed = self._networks(
-                host, [*processes.values(), *(each.process for each in isolated)]
-            )
+            networks, networks_malformed = self._networks(host, processes, isolated, monotonic_ns)
         finished = None
         if sources.survey:
             sources.survey.aim(self._aim(host, inodes, wanted, found, processes, isolated))
             finished = sources.survey.newest
+        own, own_malformed = self._own()
         problems = self._problems(
             {
                 "host": sources.host.malformed,
@@ -213,6 +271,7 @@ class Sampler:
                 "processes": processes_malformed,
                 "isolated": isolated_malformed,
                 "network": networks_malformed,
+                "own": own_malformed,
                 **({finished.source.name: finished.malformed} if finished else {}),
             }
         )
@@ -230,9 +289,23 @@ class Sampler:
             containers=containers,
             runtimes=runtimes,
             problems=(*runtime_problems, *problems, *self._known_problems),
-            sources=(*readings.end(wall_ns), *((finished.source,) if finished else ())),
+            sources=(*readings.sources(wall_ns, {"cgroup": tiers}), *((finished.source,) if finished else ())),
             survey=finished.survey if finished else None,
+            own=own,
         )
+
+    def _own(self) -> tuple[OwnSample | None, ParseError | None]:
+        """Say what topcon itself has used so far."""
+        reader, pace = self._sources.own, self.pace
+        if reader is None or pace is None:
+            return None, None
+        malformed: ParseError | None = None
+        rss_bytes = None
+        try:
+            rss_bytes = reader.rss_bytes()
+        except ParseError as error:
+            malformed = error
+        return OwnSample(reader.cpu_s(), rss_bytes, pace.interval_s, pace.asked_s, pace.budget), malformed
 
     def _aim(
         self,
@@ -284,95 +357,32 @@ class Sampler:
             return place.container.id in self._named
         return place.is_inside or place.container is not None
 
-    def _first_processes(
-        self,
-        found: Mapping[CgroupPath, FoundContainer],
-        inodes: Mapping[CgroupPath, int],
-        cgroups: Mapping[CgroupPath, CgroupSample],
-    ) -> tuple[Mapping[CgroupPath, ProcessSample], ParseError | None]:
-        """Find the first process of each container, and keep it for as long as it runs.
-
-        None begins or ends while its cgroup does nothing at all.
-        """
-        if cgroups is self._cgroups and not self._processes_malformed:
-            return self._processes, None
-        firsts = {}
-        malformed: ParseError | None = None
-        for path in found:
-            inode, process = self._firsts.get(path, (0, None))
-            cgroup = cgroups.get(path)
-            if cgroup is None:
-                continue
-            try:
-                if inode != inodes[path] or process is None or self._may_have_ended(cgroup, process):
-                    process = self._first_process(path, found, inodes)
-            except ParseError as error:
-                malformed, process = malformed or error, None
-            if process is not None:
-                firsts[path] = (inodes[path], process)
-        self._firsts, self._processes_malformed = firsts, malformed
-        processes = {path: process for path, (_, process) in firsts.items()}
-        if processes != self._processes:
-            self._processes = processes
-        return self._processes, malformed
-
-    def _may_have_ended(self, cgroup: CgroupSample, process: ProcessSample) -> bool:
-        """Look only where the number of tasks has changed: a first process does not end without that."""
-        before = self._cgroups.get(cgroup.path)
-        if before is cgroup:
-            return False
-        if (
-            before is None
-            or before.pids is None
-            or before.pids is not cgroup.pids
-            or before.events is not cgroup.events
-        ):
-            return not self._sources.processes.is_running(process)
-        return False
-
-    def _first_process(
-        self, path: CgroupPath, found: Mapping[CgroupPath, FoundContainer], inodes: Mapping[CgroupPath, int]
-    ) -> ProcessSample | None:
-        """Look in the container's cgroup, then in those below: a systemd or crun inside moves its processes there.
-
-        What is in a container nested in it is not its own.
-        """
-        pids = self._sources.cgroups.processes(path) or self._pids_below(path, found, inodes)
-        return self._sources.processes.first_of(pids, self._boot_ns or 0) if pids else None
-
-    def _pids_below(
-        self, path: CgroupPath, found: Mapping[CgroupPath, FoundContainer], inodes: Mapping[CgroupPath, int]
-    ) -> list[int]:
-        below = f"{path}/"
-        nested = tuple(f"{other}/" for other in found if other.startswith(below))
-        own = sorted(other for other in inodes if other.startswith(below) and not f"{other}/".startswith(nested))
-        return next((pids for each in own if (pids := self._sources.cgroups.processes(each))), [])
-
     def _networks(
-        self, host: HostSample, processes: Iterable[ProcessSample]
-    ) -> tuple[dict[NetnsKey, Mapping[str, InterfaceStat]], ParseError | None]:
-        """Read each network namespace once, the host's among them."""
-        pids = {host.netns: 1} if host.netns is not None else {}
-        for process in processes:
-            if process.netns is not None:
-                pids.setdefault(process.netns, process.pid)
-        networks: dict[NetnsKey, Mapping[str, InterfaceStat]] = {}
-        malformed: ParseError | None = None
-        for netns, pid in pids.items():
-            try:
-                interfaces = self._sources.processes.interfaces(pid)
-            except ParseError as error:
-                malformed = malformed or error
-                continue
-            if interfaces is not None:
-                networks[netns] = interfaces
-        return networks, malformed
+        self,
+        host: HostSample,
+        processes: Mapping[CgroupPath, ProcessSample],
+        isolated: tuple[Isolated, ...],
+        monotonic_ns: int,
+    ) -> tuple[Mapping[NetnsKey, Mapping[str, InterfaceStat]], ParseError | None]:
+        """Read each network namespace once, and the host's for the endpoint, which alone shows it."""
+        if processes is not self._sharing[0] or isolated != self._sharing[1]:
+            self._sharing = processes, isolated
+            pids: dict[NetnsKey, int] = {}
+            for process in (*processes.values(), *(each.process for each in isolated)):
+                if process.netns is not None and process.netns != host.netns:
+                    pids.setdefault(process.netns, process.pid)
+            if pids != self._network_pids:
+                self._network_pids = pids
+        host_netns = host.netns if self._has_system_cgroups else None
+        return self._sources.networks.read(host_netns, self._network_pids, monotonic_ns)
 
     def _look_at_runtimes(
         self, found: Mapping[CgroupPath, FoundContainer]
     ) -> tuple[tuple[RuntimeSample, ...], list[Problem]]:
         samples, problems, infos = [], [], []
+        rest_s = self.pace.interval_s if self.pace and self.pace.is_slowed else 0.0
         for watch in self._sources.runtimes.look():
+            watch.rest_s = rest_s
             sample, problem = watch.look()
             samples.append(sample)
             if problem and (not sample.lies_beneath or any(_may_be_of(sample, each) for each in found.values())):
@@ -448,6 +458,56 @@ def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:
     return (container.runtime is None or runtime.runs(container)) and not container.is_candidate
 
 
+LONGEST_PACE_S = 60.0
+"""No budget slows topcon down further."""
+_PACE_STEP_S = 0.1
+_ROUNDING = 1e-6
+"""Of a step: what sums are off by is not worth one."""
+_STEADY = 1.25
+"""Ticks may be so many times as far apart as they have to be."""
+_START_S = 5.0
+"""What is spent in the first seconds is the start's, not the ticks'."""
+
+
+def paced(asked_s: float, budget: float | None, spent_s_per_tick: float | None) -> float:
+    """Return how far apart ticks are to be, so that they cost no more than ``budget``, a share of one core.
+
+    In tenths of a second, so that what it costs can vary a little.
+    """
+    if budget is None or spent_s_per_tick is None:
+        return asked_s
+    needed_s = ceil(spent_s_per_tick / budget / _PACE_STEP_S - _ROUNDING) * _PACE_STEP_S
+    return max(asked_s, min(round(needed_s, 1), LONGEST_PACE_S))
+
+
+class _Spending:
+    """What a tick costs, topcon and the daemons together, as a mean in which what is long ago counts little."""
+
+    def __init__(self) -> None:
+        self._first_ns: int | None = None
+        self._before: Sample | None = None
+        self._spent_s = 0.0
+        self._ticks = 0.0
+
+    def add(self, sample: Sample) -> None:
+        """Take the sample of one more tick."""
+        before, self._before = self._before, sample
+        if before is None or self._first_ns is None:
+            self._first_ns = sample.monotonic_ns
+            return
+        spent_s = own_cpu_s(before, sample)
+        if spent_s is None or sample.monotonic_ns - self._first_ns < _START_S * 1e9:
+            return
+        kept = kept_after((sample.monotonic_ns - before.monotonic_ns) / 1e9)
+        self._spent_s = self._spent_s * kept + spent_s + (daemons_cpu_s(before, sample) or 0.0)
+        self._ticks = self._ticks * kept + 1
+
+    @property
+    def s_per_tick(self) -> float | None:
+        """Seconds of CPU; None before it is known."""
+        return self._spent_s / self._ticks if self._ticks else None
+
+
 class SamplerThread(threading.Thread):
     """Ticks on a fixed grid. A tick that comes late is left out, never made up for."""
 
@@ -457,27 +517,73 @@ class SamplerThread(threading.Thread):
         interval_s: float,
         on_snapshot: Callable[[Snapshot], object],
         on_failure: Callable[[BaseException], object],
+        *,
+        budget: float | None = None,
     ) -> None:
-        """Call ``on_snapshot`` after each tick, ``on_failure`` once if one fails; both on this thread."""
+        """Call ``on_snapshot`` after each tick, ``on_failure`` once if one fails; both on this thread.
+
+        Ticks are further apart than ``interval_s`` where they, and what they cost the daemons, would take more than
+        ``budget``, a share of one core.
+        """
         super().__init__(name="topcon-sampler", daemon=True)
         self._sampler = sampler
+        self._asked_s = interval_s
+        self._budget = budget
         self._interval_s = interval_s
+        self._spending = _Spending()
         self._on_snapshot = on_snapshot
         self._on_failure = on_failure
         self._stopped = threading.Event()
+        self._woken = threading.Event()
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from tick to tick, as asked for. Any thread may set it: it holds at once."""
+        return self._asked_s
+
+    @interval_s.setter
+    def interval_s(self, interval_s: float) -> None:
+        self._asked_s = interval_s
+        self._woken.set()
 
     def run(self) -> None:
         """Tick until stopped."""
         try:
             due = time.monotonic()
             while not self._stopped.is_set():
-                self._on_snapshot(self._sampler.tick())
-                now = time.monotonic()
-                due += self._interval_s * max(1, -(-(now - due) // self._interval_s))
-                self._stopped.wait(due - now)
+                self._sampler.pace = pace = self._pace()
+                self._interval_s = pace.interval_s
+                snapshot = self._sampler.tick()
+                self._spending.add(snapshot.sample)
+                self._on_snapshot(snapshot)
+                due = self._wait(due)
         except BaseException as error:  # noqa: BLE001  the front end ends with it
             self._on_failure(error)
+
+    def _pace(self) -> Pace:
+        """Say how fast the next tick is to come, which is at most half as fast as the last.
+
+        Something dear that happens once is thus paid off over a few ticks, not by a long silence.
+        """
+        asked_s = self._asked_s
+        interval_s = paced(asked_s, self._budget, self._spending.s_per_tick)
+        if asked_s < interval_s <= self._interval_s <= interval_s * _STEADY:
+            # A grid that moves each time is none.
+            interval_s = self._interval_s
+        return Pace(max(asked_s, min(interval_s, 2 * self._interval_s)), asked_s, self._budget)
+
+    def _wait(self, begun: float) -> float:
+        """Wait for the next point of the grid that the last tick, due at ``begun``, is on; return that point."""
+        while True:
+            # Before it is looked at: what is set from now on wakes again.
+            self._woken.clear()
+            interval_s = self._pace().interval_s
+            now = time.monotonic()
+            due = begun + interval_s * max(1, -(-(now - begun) // interval_s))
+            if self._stopped.is_set() or not self._woken.wait(due - now):
+                return due
 
     def stop(self) -> None:
         """Tick no more."""
         self._stopped.set()
+        self._woken.set()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.survey import SurveyThread
     from topcon.model.sample import Problem
+    from topcon.profile import Profile
     from topcon.runtimes.watch import RuntimeWatches
     from topcon.sampler import Sampler
 
@@ -48,9 +49,11 @@ def build_sampler(
     from topcon.kernel.host import HostReader
     from topcon.kernel.isolated import IsolatedScan
     from topcon.kernel.mount import read_hierarchies
+    from topcon.kernel.network import Networks, own_links
+    from topcon.kernel.own import OwnReader
     from topcon.kernel.process import ProcFs
     from topcon.runtimes.bundle import BUDGET_S, Bundles
-    from topcon.sampler import Sampler, Sources
+    from topcon.sampler import Pace, Sampler, Sources
 
     has_endpoint = groups is not None
     proc_root, sys_root, cgroup_root = config.roots
@@ -63,19 +66,24 @@ def build_sampler(
         cgroups=cgroups,
         processes=processes,
         isolated=IsolatedScan(processes, cgroups.processes),
+        networks=Networks(processes, own_links(processes)),
         runtimes=runtimes,
         bundles=Bundles(config.host_root, proc_root, budget_s=BUDGET_S if naming_s is None else naming_s),
         cgroup_access=cgroup_access,
         process_access=process_access,
         survey=None if groups is None else _build_survey(config, groups, cgroups),
+        own=OwnReader(),
     )
-    return Sampler(sources, has_system_cgroups=has_endpoint, problems=config.problems)
+    pace = Pace(config.interval, config.interval, config.budget)
+    return Sampler(sources, has_system_cgroups=has_endpoint, problems=config.problems, pace=pace)
 
 
 def _build_survey(config: Config, groups: frozenset[str], cgroups: CgroupFs) -> SurveyThread:
-    from topcon.kernel.survey import SurveyThread
+    from topcon.kernel.survey import WHOLE_SHARE, SurveyThread
 
-    return SurveyThread(config.roots[0], groups, config.host_root, pids_of=cgroups.processes)
+    # The other half is for the ticks.
+    share = WHOLE_SHARE if config.budget is None else config.budget / 2
+    return SurveyThread(config.roots[0], groups, config.host_root, pids_of=cgroups.processes, share=share)
 
 
 def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
@@ -95,6 +103,26 @@ def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
     return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies)
 
 
+def build_profile(config: Config) -> Profile | None:
+    """Begin the file of ``--profile``; None if none is named.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    if config.profile is None:
+        return None
+    from topcon.errors import UsageError
+    from topcon.profile import Profile
+
+    profile = Profile(config.profile)
+    try:
+        profile.write()
+    except OSError as error:
+        message = f"--profile {config.profile}: {(error.strerror or str(error)).lower()}"
+        raise UsageError(message) from None
+    return profile
+
+
 def build_web(config: Config) -> WebFile | None:
     """Read the file of TLS, passwords and limits; None if none is named.
 
@@ -110,6 +138,8 @@ def build_web(config: Config) -> WebFile | None:
 
 def exposed(config: Config, web: WebFile | None) -> tuple[Problem, ...]:
     """Return a problem for each address that others can reach without saying who they are."""
+    if not config.listen:
+        return ()
     from topcon.exporter.listen import is_exposed
     from topcon.model.sample import Problem
 

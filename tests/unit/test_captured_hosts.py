@@ -17,6 +17,7 @@ from topcon.kernel.files import Access
 from topcon.kernel.host import HostReader
 from topcon.kernel.isolated import IsolatedScan
 from topcon.kernel.mount import read_hierarchies
+from topcon.kernel.network import Networks
 from topcon.kernel.process import ProcFs
 from topcon.kernel.survey import SurveyThread
 from topcon.model.sample import RuntimeSample
@@ -53,6 +54,7 @@ def _sampler(folder: Path) -> Sampler:
         cgroups=cgroups,
         processes=processes,
         isolated=IsolatedScan(processes, cgroups.processes),
+        networks=Networks(processes, None),
         bundles=Bundles(str(folder), proc_root, budget_s=60.0),
         runtimes=runtimes,
         cgroup_access=access,

@@ -19,12 +19,14 @@ from urllib.error import HTTPError, URLError
 import psutil
 import pytest
 from fakes import START_WALL_NS, FakeHost, FakeRuntimes, FakeWatch
-from samples import HOSTILE_NAMES, container_id, docker_key, info_of, unsafe
+from samples import HOSTILE_NAMES, container_id, docker_key, info_of, sample_of, snapshot_after, unsafe
 
 from topcon import __version__, cli
 from topcon.actions import Actions, Outcome, Verb, Way
 from topcon.errors import HostUnreadable, ParseError
-from topcon.model.sample import Problem, RuntimeSample, State
+from topcon.model.sample import OwnSample, Problem, RuntimeSample, State
+from topcon.profile import Profile
+from topcon.sampler import SamplerThread
 from topcon.setup import DASHBOARD_NAMES
 from topcon.setup.dashboards import DASHBOARDS
 from topcon.ui import app as topcon_app
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from topcon.model.sample import ContainerInfo
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.sampler import Sampler
+    from topcon.ui.app import Following
 
 NAMES = "containerd, cri-o, docker, incus, podman"
 COMMANDS = ("serve", "ps", "doctor", "stop", "restart", "pause", "unpause", "kill")
@@ -638,7 +641,7 @@ class App:
 
     made: ClassVar[list[App]] = []
 
-    def __init__(self, follow: Callable[..., Callable[[], None]], **options: Any) -> None:
+    def __init__(self, follow: Callable[..., Following], **options: Any) -> None:
         self.follow = follow
         self.options = options
         self.snapshots: list[Snapshot] = []
@@ -652,9 +655,9 @@ class App:
             self.snapshots.append(snapshot)
             has_come.set()
 
-        stop = self.follow(on_snapshot, failures.append)
+        following = self.follow(on_snapshot, failures.append)
         assert has_come.wait(PATIENCE_S)
-        stop()
+        following.stop()
         assert failures == []
         return 3
 
@@ -701,7 +704,91 @@ def test_the_screen_is_told_what_was_asked_for(screen: Callable[..., tuple[Answe
         urllib.request.urlopen(app.options["endpoint"], timeout=PATIENCE_S)
 
 
+def test_a_screen_leaves_its_profile(screen: Callable[..., tuple[Answer, App]], tmp_path: Path) -> None:
+    screen("--profile", str(tmp_path / "p.txt"), "--budget", "50%")
+
+    text = (tmp_path / "p.txt").read_text()
+    assert "\ncgroup     find " in text
+    assert "budget      50.00% of a core" in text
+
+
+def test_a_profile_that_cannot_be_written_is_told_before_the_screen(
+    host: FakeHost, run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+
+    answer = run("--host-root", str(host.root), "--profile", str(tmp_path / "nowhere/p.txt"))
+
+    assert answer.status == cli.EXIT_USAGE
+    assert answer.line == f"topcon: --profile {tmp_path}/nowhere/p.txt: no such file or directory"
+
+
+def test_the_interval_can_be_set_while_the_screen_is_shown(
+    screen: Callable[..., tuple[Answer, App]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to: list[float] = []
+    monkeypatch.setattr(
+        SamplerThread, "interval_s", property(lambda _: 0.1, lambda _, interval_s: set_to.append(interval_s))
+    )
+    _, app = screen()
+
+    following: Any = app.follow(lambda _: None, lambda _: None)
+    following.set_interval(2.5)
+    following.stop()
+
+    assert set_to == [2.5]
+
+
 # serve.
+
+
+def slowed(at_s: float, interval_s: float) -> Snapshot:
+    own = OwnSample(0.0, None, interval_s, 1.0, 0.005)
+    return snapshot_after(sample_of(seconds=at_s, own=own))
+
+
+def test_serve_says_when_it_is_slowed_and_when_it_has_not_been_for_a_while() -> None:
+    tell = cli._pace_teller()
+
+    told = [
+        tell(slowed(at_s, interval_s))
+        for at_s, interval_s in ((0, 1.0), (1, 4.2), (5, 4.3), (6, 1.0), (7, 1.1), (66, 1.0), (67, 1.0), (68, 1.0))
+    ]
+
+    assert [words for words in told if words] == [
+        "samples every 4.2 s, not every 1 s, to stay within 0.5% of a core",
+        "samples every 1 s again",
+    ]
+    assert told.index("samples every 1 s again") == 6
+
+
+def test_without_a_budget_serve_says_nothing_of_its_pace() -> None:
+    assert cli._pace_teller()(snapshot_after(sample_of(own=OwnSample(0.0, None, 2.0, 1.0, None)))) is None
+    assert cli._pace_teller()(snapshot_after(sample_of())) is None
+
+
+def test_serve_says_that_it_is_slowed_and_leaves_its_profile(
+    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_pace_teller", lambda: lambda _: "samples every 4.2 s")
+    path = tmp_path / "p.txt"
+    serving = serve("--host-root", str(host.root), "--listen", "127.0.0.1:0", "--profile", str(path))
+    said.wait_for("topcon: samples every 4.2 s\n")
+    assert "\ntick " not in path.read_text()
+
+    assert serving.end(signal.SIGTERM) == 0
+
+    assert "\ntick " in path.read_text()
+
+
+def test_a_profile_that_cannot_be_written_at_the_end_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli._end_profile(Profile(tmp_path / "nowhere/p.txt"))
+
+    assert capsys.readouterr().err == "topcon: cannot write the profile: No such file or directory\n"
 
 
 class Serving:

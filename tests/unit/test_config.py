@@ -43,6 +43,8 @@ enable_metrics = ["tcp, udp", "sched"]
 containers_only = true
 openmetrics = true
 max_scrapes = 3
+budget = "2%"
+profile = "{folder}/profile.txt"
 """
 
 
@@ -96,6 +98,8 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         containers_only=True,
         openmetrics=True,
         max_scrapes=3,
+        budget=0.02,
+        profile=tmp_path / "profile.txt",
     )
     assert {line.split(" = ")[0] for line in USABLE.split("\n") if line} == {setting.key for setting in SETTINGS}
 
@@ -110,6 +114,13 @@ def test_an_option_wins_over_the_file_and_leaves_the_rest_of_it(tmp_path: Path) 
     config = loaded(tmp_path, 'interval = 5\nsort = "cpu"\nruntime = ["docker"]', interval=0.5, runtime=())
 
     assert (config.interval, config.sort, config.runtime) == (0.5, "cpu", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("2%", 0.02), ("0.02", 0.02), ("0.1%", 0.001), ("100%", 1.0), ("1", 1.0), ("0.5%", 0.005)]
+)
+def test_a_budget_is_a_share_or_a_percentage(text: str, share: float) -> None:
+    assert parse("budget", text) == pytest.approx(share)
 
 
 def test_a_key_may_be_written_as_the_option_is(tmp_path: Path) -> None:
@@ -160,6 +171,13 @@ def test_the_hosts_root_sets_all_three_and_each_can_be_set_alone(
         ("interval = true", "interval", "expected seconds from 0.1 to 3600"),
         ("interval = [1]", "interval", "expected one value"),
         ("interval = 2026-01-01", "interval", "expected one value"),
+        ("budget = '0.05%'", "budget", "expected a share of one core, 0.1% to 100%"),
+        ("budget = '101%'", "budget", "expected a share of one core, 0.1% to 100%"),
+        ("budget = 2", "budget", "expected a share of one core, 0.1% to 100%"),
+        ("budget = '%'", "budget", "expected a share of one core, 0.1% to 100%"),
+        ("budget = nan", "budget", "expected a share of one core, 0.1% to 100%"),
+        ("profile = '/'", "profile", "it is a directory"),
+        ("profile = '/dev/null'", "profile", "it is no regular file"),
         ("read_only = 1", "read_only", "expected true or false"),
         ("read_only = 'yes'", "read_only", "expected true or false"),
         ("runtime = 'docker'", "runtime", "expected a list of texts"),

@@ -42,8 +42,8 @@ from samples import (
 
 from topcon.exporter.exposition import METRICS
 from topcon.exporter.options import OPT_IN_GROUPS, LabelMode
+from topcon.model.derive import derive
 from topcon.model.sample import CgroupDetail, CgroupPath, TaskStat
-from topcon.model.snapshot import derive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

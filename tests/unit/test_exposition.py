@@ -61,6 +61,7 @@ from topcon.exporter.labels import LabelCache, Labels
 from topcon.exporter.options import GROUPS, OPT_IN_GROUPS, ExportOptions
 from topcon.exporter.page import ALLOWED_LABELS, Page, Vitals
 from topcon.findings import assess
+from topcon.model.derive import derive
 from topcon.model.sample import (
     CgroupPath,
     IoStat,
@@ -75,7 +76,6 @@ from topcon.model.sample import (
     State,
     Survey,
 )
-from topcon.model.snapshot import derive
 from topcon.text import printable
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from samples import (
 )
 
 from topcon.findings import CODES, CONTAINER_RULES, PASSING, SNAPSHOT_RULES, Threshold, assess
+from topcon.model.derive import derive
 from topcon.model.sample import Health, NetnsKey, RuntimeSample, Source, State
-from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage, derive
+from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage
 
 if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, Finding, Snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,8 +24,8 @@ from samples import (
     unsafe,
 )
 
-from topcon.model.sample import CgroupMode, Problem, State
-from topcon.model.snapshot import Finding, HostNode, PressureShare, PressureShares, Severity
+from topcon.model.sample import CgroupMode, OwnSample, Problem, State
+from topcon.model.snapshot import Cost, Finding, HostNode, PressureShare, PressureShares, Severity
 from topcon.ui.header import Status, header_lines, wrong_line
 from topcon.ui.spans import Span, Tone, width_of
 
@@ -84,6 +85,16 @@ def test_the_first_line_says_where_and_when_it_is_on_the_wall() -> None:
     assert where.startswith(" testhost · 6.12.0-test · up 1d 3h · cgroup v2   2 up · 1 stopped")
     assert where.endswith("1s  23:13:20 ")
     assert len(where) == 120
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_an_interval_that_was_made_longer_for_the_budget_says_so(width: int) -> None:
+    own = OwnSample(1.0, None, 4.2, 1.0, 0.02)
+    slowed = replace(tree_of(SHOP, own=own), cost=Cost(0.02, None, None, 4.2, is_slowed=True))
+    kept = replace(slowed, cost=Cost(0.01, None, None, 1.0, is_slowed=False))
+
+    assert " every 4.2 s, to stay within 2%  " in lines(slowed, width)[0]
+    assert " 1s  " in lines(kept, width)[0]
 
 
 def test_a_host_without_cgroups_has_a_dash_for_them() -> None:

@@ -58,6 +58,7 @@ from topcon import __version__
 from topcon.exporter.own import FAMILIES
 from topcon.exporter.page import Vitals
 from topcon.findings import CODES, CONTAINER_RULES, SNAPSHOT_RULES, assess
+from topcon.model.derive import MOST_GONE, derive
 from topcon.model.sample import (
     CgroupDetail,
     CgroupEvents,
@@ -74,17 +75,7 @@ from topcon.model.sample import (
     Survey,
     TaskStat,
 )
-from topcon.model.snapshot import (
-    MOST_GONE,
-    Finding,
-    HostNode,
-    Place,
-    PressureShare,
-    PressureShares,
-    Severity,
-    Usage,
-    derive,
-)
+from topcon.model.snapshot import Finding, HostNode, Place, PressureShare, PressureShares, Severity, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

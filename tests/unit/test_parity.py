@@ -33,6 +33,7 @@ from samples import container_id, sample_of, snapshot_after
 from topcon.exporter import cadvisor
 from topcon.exporter.options import GROUPS, OPT_IN_GROUPS, LabelMode
 from topcon.exporter.page import KUBERNETES_CONTAINER
+from topcon.model.derive import derive
 from topcon.model.sample import (
     CgroupDetail,
     CgroupSample,
@@ -47,7 +48,6 @@ from topcon.model.sample import (
     Survey,
     TaskStat,
 )
-from topcon.model.snapshot import derive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

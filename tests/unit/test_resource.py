@@ -30,8 +30,8 @@ from topcon.exporter.exposition import write
 from topcon.exporter.labels import LabelCache
 from topcon.exporter.options import ExportOptions
 from topcon.exporter.page import Page
+from topcon.model.derive import derive
 from topcon.model.sample import Problem
-from topcon.model.snapshot import derive
 
 if TYPE_CHECKING:
     from topcon.model.sample import Sample

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeRuntimes, FakeWatch
 
-from topcon.model.sample import ContainerInfo, Problem, RuntimeSample, Source, State
-from topcon.sampler import _Readings
+from topcon.errors import ParseError
+from topcon.kernel.cgroup import CgroupFs
+from topcon.model.sample import ContainerInfo, OwnSample, Problem, RuntimeSample, Source, State, TierSample
+from topcon.sampler import Pace, _Readings
 
 if TYPE_CHECKING:
     from fakes import FakeHost
 
     from topcon.model.sample import Sample
+    from topcon.sampler import Sampler
 
 WEB = "a" * 64
 DB = "b" * 64
@@ -165,7 +169,7 @@ def test_how_reading_the_kernel_went_is_told(host: FakeHost) -> None:
 
 def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = host.sampler()
-    spent = {"read": 1, "find": 2, "cgroups": 4, "look": 8, "processes": 16, "interfaces": 32}
+    spent = {"read": 1, "find": 2, "cgroups": 4, "look": 8, "processes": 16, "networks": 32}
     now_s = 0
 
     def dear(place: object, name: str, key: str) -> None:
@@ -183,8 +187,8 @@ def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: 
     dear(sources.cgroups, "find", "find")
     dear(sources.cgroups, "read", "cgroups")
     dear(sources.isolated, "look", "look")
-    dear(sampler, "_first_processes", "processes")
-    dear(sources.processes, "interfaces", "interfaces")
+    dear(sampler._firsts, "find", "processes")
+    dear(sources.networks, "read", "networks")
     sampler._readings = _Readings(lambda: now_s * 10**9)
 
     told = [{each.name: each.duration_s for each in sampler.tick().sample.sources} for _ in range(2)]
@@ -238,3 +242,117 @@ def test_what_is_refused_is_counted_once(host: FakeHost, monkeypatch: pytest.Mon
     assert of_processes(first)[0] == 1
     assert of_processes(second) == (1, second.wall_ns)
     assert [problem.source for problem in second.problems] == ["processes"]
+
+
+# What topcon costs.
+
+
+def test_the_parts_of_a_tick_add_up(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.container(f"/docker/{WEB}", 100)
+    sampler = host.sampler(_docker(_info(WEB, "web")))
+    now_ns = 0
+
+    def tick_ns() -> int:
+        nonlocal now_ns
+        now_ns += 10**9
+        return now_ns
+
+    tiers = (TierSample("hot", 0.5, 3), TierSample("cold", 0.25, 1))
+    monkeypatch.setattr(CgroupFs, "tiers", tiers, raising=False)
+    really = sampler._sources.cgroups.read
+
+    def read(*arguments: object) -> object:
+        told = really(*arguments)  # type: ignore[arg-type]
+        sampler._sources.cgroups.tiers = tiers
+        return told
+
+    monkeypatch.setattr(sampler._sources.cgroups, "read", read)
+    sampler._readings = _Readings(tick_ns)
+
+    for _ in range(2):
+        sample = sampler.tick().sample
+        assert sampler.spent == {
+            ("host", ""): 1,
+            ("cgroup", "find"): 1,
+            ("isolated", ""): 1,
+            ("cgroup", ""): 0.25,
+            ("cgroup", "hot"): 0.5,
+            ("cgroup", "cold"): 0.25,
+            ("processes", ""): 1,
+            ("runtimes", ""): 1,
+            ("names", ""): 1,
+            ("network", ""): 1,
+            ("derive", ""): 1,
+            ("findings", ""): 1,
+        }
+        assert {each.name: each.tiers for each in sample.sources if each.tiers} == {"cgroup": tiers}
+        assert {each.name for each in sample.sources} == set(KERNEL)
+
+
+@dataclass
+class FakeOwn:
+    """A process of ours that uses a second a tick."""
+
+    used_s: float = 0.0
+    rss: int | ParseError = 1 << 20
+    is_closed: bool = False
+
+    def cpu_s(self) -> float:
+        self.used_s += 1.0
+        return self.used_s
+
+    def rss_bytes(self) -> int:
+        if isinstance(self.rss, ParseError):
+            raise self.rss
+        return self.rss
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def _of_ours(host: FakeHost, own: FakeOwn, pace: Pace | None) -> Sampler:
+    sampler = host.sampler(_docker(), pace=pace)
+    sampler._sources = replace(sampler._sources, own=own)  # type: ignore[arg-type]
+    return sampler
+
+
+def test_it_tells_what_it_has_used_and_at_which_pace(host: FakeHost) -> None:
+    own = FakeOwn()
+    sampler = _of_ours(host, own, Pace(4.2, 1.0, 0.02))
+
+    sampler.tick()
+    sampler.pace = Pace(2.0, 2.0)
+    snapshot = sampler.tick()
+    sampler.close()
+
+    assert snapshot.sample.own == OwnSample(2.0, 1 << 20, 2.0, 2.0, None)
+    assert snapshot.cost is not None
+    assert snapshot.cost.cpu_share == pytest.approx(1.0)
+    assert own.is_closed
+
+
+def test_of_a_host_that_is_not_ours_it_tells_nothing_of_itself(host: FakeHost) -> None:
+    assert host.sampler().tick().sample.own is None
+    assert _of_ours(host, FakeOwn(), None).tick().sample.own is None
+
+
+def test_a_memory_that_is_not_understood_is_a_problem_and_costs_no_more(host: FakeHost) -> None:
+    sample = _of_ours(host, FakeOwn(rss=ParseError("/proc/self/statm", "?")), Pace(1.0, 1.0)).tick().sample
+
+    assert sample.own is not None
+    assert sample.own.rss_bytes is None
+    assert sample.problems == (Problem("own", "/proc/self/statm: cannot understand '?'"),)
+
+
+@pytest.mark.parametrize(
+    ("pace", "rest_s"), [(None, 0.0), (Pace(1.0, 1.0, 0.02), 0.0), (Pace(4.2, 1.0, 0.02), 4.2), (Pace(9.0, 9.0), 0.0)]
+)
+def test_runtimes_are_asked_as_seldom_as_it_ticks_when_it_is_slowed(
+    host: FakeHost, pace: Pace | None, rest_s: float
+) -> None:
+    runtimes = _docker()
+    sampler = host.sampler(runtimes, pace=pace)
+
+    sampler.tick()
+
+    assert [watch.rest_s for watch in runtimes.watches] == [rest_s]

@@ -33,9 +33,10 @@ from samples import (
     unhurried,
 )
 
+from topcon.model.derive import derive
 from topcon.model.history import HISTORY, NO_HISTORY
 from topcon.model.sample import MemoryStat, Namespaces, NetnsKey, State
-from topcon.model.snapshot import PressureShare, PressureShares, Usage, derive
+from topcon.model.snapshot import PressureShare, PressureShares, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeHost, FakeRuntimes, FakeWatch
 
 from topcon.kernel import survey as module
-from topcon.kernel.survey import BREATH_S, LEAST_REST_S, RESTS_PER_ROUND, SurveyThread
+from topcon.kernel.survey import BREATH_S, LEAST_REST_S, RESTS_PER_ROUND, WHOLE_SHARE, SurveyThread
 from topcon.kernel.target import Target
 from topcon.model.sample import CgroupPath, ContainerInfo, NetnsKey, RuntimeSample, Source, State
 
@@ -38,8 +38,8 @@ def until(holds: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
-def survey_of(host: FakeHost, *groups: str) -> SurveyThread:
-    return SurveyThread(host.proc_root, frozenset(groups), str(host.root), pids_of=lambda _: [100])
+def survey_of(host: FakeHost, *groups: str, share: float = WHOLE_SHARE) -> SurveyThread:
+    return SurveyThread(host.proc_root, frozenset(groups), str(host.root), pids_of=lambda _: [100], share=share)
 
 
 @pytest.fixture
@@ -119,11 +119,20 @@ def test_errors_add_up_and_the_last_success_stays(surveyed: FakeHost) -> None:
     assert (bad.errors, bad.succeeded_ns) == (2, good.succeeded_ns)
 
 
-@pytest.mark.parametrize(("cpu_s", "rest_s"), [(0.0, LEAST_REST_S), (0.01, LEAST_REST_S), (3.0, 3 * RESTS_PER_ROUND)])
+@pytest.mark.parametrize(
+    ("cpu_s", "share", "rest_s"),
+    [
+        (0.0, WHOLE_SHARE, LEAST_REST_S),
+        (0.01, WHOLE_SHARE, LEAST_REST_S),
+        (3.0, WHOLE_SHARE, 3 * RESTS_PER_ROUND),
+        (3.0, 1.0, 3 * RESTS_PER_ROUND),
+        (3.0, WHOLE_SHARE / 4, 12 * RESTS_PER_ROUND),
+    ],
+)
 def test_it_rests_for_as_long_as_a_round_was_dear(
-    surveyed: FakeHost, monkeypatch: pytest.MonkeyPatch, cpu_s: float, rest_s: float
+    surveyed: FakeHost, monkeypatch: pytest.MonkeyPatch, cpu_s: float, share: float, rest_s: float
 ) -> None:
-    survey = survey_of(surveyed)
+    survey = survey_of(surveyed, share=share)
     readings = iter([100.0, 100.0 + cpu_s])
     clock = SimpleNamespace(
         monotonic=time.monotonic,

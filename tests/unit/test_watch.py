@@ -26,6 +26,8 @@ from topcon.model.sample import (
 )
 from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes import watch as module
+from topcon.runtimes.daemon import Daemon as ProcessOf
+from topcon.runtimes.daemon import Process
 from topcon.runtimes.watch import LATE_AFTER_S, LEAST_POLL_S, RETRY_S, SEARCH_S, RuntimeWatch, RuntimeWatches
 
 if TYPE_CHECKING:
@@ -283,6 +285,69 @@ def test_a_watch_that_is_stopped_gives_its_connection_back(watch: RuntimeWatch, 
     until(lambda: not watch._thread.is_alive())
     assert [connection.is_closed for connection in daemon.connections] == [True]
     assert watch.look()[0].up
+
+
+# What it costs the daemon.
+
+
+def test_what_the_daemon_uses_for_each_call_is_counted(daemon: Daemon, clock: Clock) -> None:
+    used_ns = {7: 0}
+    measured = ProcessOf(lambda: Process(7, 1.0), used_ns.get, lambda: 500.0)
+    watch = RuntimeWatch(daemon.plugin, SOCKET, clock, lambda: ANSWERED_NS, measured)
+    watch.start()
+    until(lambda: daemon.asked == 1)
+    for used_s in (1, 2):
+        used_ns[7] += 10**9
+        answered(daemon, watch, (info(WEB),))
+        assert watch.look()[0].daemon_cpu_s == used_s
+    assert watch.look()[0].daemon_pid == 7
+
+    used_ns[7] += 10**9
+    daemon.says(NO_ANSWER)
+    until(lambda: watch.look()[0].daemon_cpu_s == 3)
+    end(watch, daemon)
+
+
+def test_a_new_connection_may_be_to_another_daemon(daemon: Daemon, clock: Clock) -> None:
+    pids = iter([7, 8, 9])
+    measured = ProcessOf(lambda: Process(next(pids), 1.0), lambda _: 0, lambda: 500.0)
+    watch = RuntimeWatch(daemon.plugin, SOCKET, clock, lambda: ANSWERED_NS, measured)
+    watch.start()
+    answered(daemon, watch, ())
+    assert watch.look()[0].daemon_pid == 7
+
+    daemon.says(REFUSED)
+    until(lambda: watch.look()[0].daemon_pid == 8)
+    end(watch, daemon)
+
+
+def test_lines_that_are_asked_for_count_too(daemon: Daemon, clock: Clock) -> None:
+    used_ns = iter([10**9, 3 * 10**9])
+    measured = ProcessOf(lambda: Process(7, 1.0), lambda _: next(used_ns), lambda: 500.0)
+    daemon.connection, daemon.written = Teller, 1
+
+    RuntimeWatch(daemon.plugin, SOCKET, clock, daemon=measured).tail(WEB, 1)
+
+    assert measured.cpu_s == 2.0
+
+
+def test_calls_are_as_rare_as_the_ticks_of_one_that_is_slowed(watch: RuntimeWatch, daemon: Daemon) -> None:
+    waits = []
+
+    class Woken(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return False
+
+    watch._woken = Woken()
+    watch.rest_s = 42.0
+    watch.start()
+    answered(daemon, watch, ())
+    watch.rest_s = 0.0
+    answered(daemon, watch, ())
+
+    assert waits[:2] == pytest.approx([42.0, daemon.plugin.poll_s], abs=LEAST_POLL_S)
+    assert waits[0] > waits[1]
 
 
 # Failures.

@@ -18,7 +18,7 @@ from topcon.config import Config, default_audit_log
 from topcon.errors import HostUnreadable, UsageError
 from topcon.exporter.listen import TcpAddress
 from topcon.model.sample import Problem
-from topcon.wiring import build_actions, build_endpoint, build_runtimes, build_sampler
+from topcon.wiring import build_actions, build_endpoint, build_profile, build_runtimes, build_sampler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,3 +156,52 @@ def test_an_endpoint_serves_what_the_sampler_has_read(host: FakeHost) -> None:
         sampler.tick()
         client.request("GET", "/metrics")
         assert b"machine_cpu_cores" in client.getresponse().read()
+
+
+# What topcon costs.
+
+
+def test_a_sampler_tells_what_it_has_used_and_what_it_was_told_to(host: FakeHost) -> None:
+    config = config_of(host, interval=2.5, budget=0.02)
+    with closing(build_sampler(config, build_runtimes(config))) as sampler:
+        snapshot = sampler.tick()
+
+    own = snapshot.sample.own
+    assert own is not None
+    assert (own.interval_s, own.asked_interval_s, own.budget) == (2.5, 2.5, 0.02)
+    assert own.cpu_s > 0
+    assert snapshot.cost is not None
+    assert snapshot.cost.rss_bytes == own.rss_bytes
+
+
+@pytest.mark.parametrize(("budget", "slowness"), [(None, 1), (1.0, 1), (0.02, 4)])
+def test_half_of_a_budget_is_for_the_survey(host: FakeHost, budget: float | None, slowness: float) -> None:
+    config = config_of(host, budget=budget)
+    with closing(build_sampler(config, build_runtimes(config), groups=frozenset())) as sampler:
+        survey = sampler._sources.survey
+
+    assert survey is not None
+    assert survey._slowness == pytest.approx(slowness)
+
+
+def test_without_a_file_there_is_no_profile(host: FakeHost) -> None:
+    assert build_profile(config_of(host)) is None
+
+
+def test_a_profile_is_written_at_once(host: FakeHost, tmp_path: Path) -> None:
+    build_profile(config_of(host, profile=tmp_path / "p.txt"))
+
+    assert (tmp_path / "p.txt").read_text().startswith("topcon")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("nowhere/p.txt", "no such file or directory"), ("file/p.txt", "not a directory")],
+)
+def test_a_profile_that_cannot_be_written_is_a_mistake(host: FakeHost, tmp_path: Path, place: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(UsageError) as caught:
+        build_profile(config_of(host, profile=tmp_path / place))
+
+    assert str(caught.value) == f"--profile {tmp_path}/{place}: {reason}"

@@ -191,11 +191,15 @@ class Disks:
         host_root: str,
         breathe: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        duty: float = DUTY,
     ) -> None:
         """Read the host whose ``/proc`` and root directory these are.
 
-        ``breathe`` is called now and then, to let other threads have their turn; ``clock`` gives seconds.
+        ``breathe`` is called now and then, to let other threads have their turn; ``clock`` gives seconds. ``duty`` is
+        the share of the time that may go into walking.
         """
+        self._duty = duty
         self._proc_root = proc_root
         self._host_root = host_root
         self._breathe = breathe
@@ -291,7 +295,7 @@ class Disks:
         now = self._clock()
         since = 0.0 if self._credited_at is None else now - self._credited_at
         self._credited_at = now
-        self._credit_s = min(self._credit_s + since * DUTY, MOST_CREDIT_S)
+        self._credit_s = min(self._credit_s + since * self._duty, MOST_CREDIT_S)
         due = [path for path in pids if path not in self._begun or now - self._begun[path] >= AGAIN_S]
         # The one that waits longest is the last.
         due.sort(key=lambda path: -self._begun.get(path, -math.inf))

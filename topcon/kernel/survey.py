@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
-from topcon.kernel.disk import Disks
+from topcon.kernel.disk import DUTY, Disks
 from topcon.kernel.protocols import Protocols
 from topcon.kernel.tasks import TaskCounts
 from topcon.model.sample import SourceSample, Survey
@@ -23,6 +23,8 @@ NAME = "survey"
 LEAST_REST_S = 5.0
 RESTS_PER_ROUND = 50
 """A rest is so many times as long as the CPU time of the round before: 2% of a CPU."""
+WHOLE_SHARE = DUTY + 1 / RESTS_PER_ROUND
+"""What it uses of a core at the most, with the walks through layers."""
 BREATH_S = 0.001
 
 
@@ -50,13 +52,16 @@ class SurveyThread:
         host_root: str = "",
         *,
         pids_of: Callable[[CgroupPath], list[int]],
+        share: float = WHOLE_SHARE,
     ) -> None:
         """Read the host whose ``/proc`` and root directory these are, and what is asked for by ``groups``.
 
-        ``pids_of`` says which processes are in a cgroup itself. Nothing is read before `aim`.
+        ``pids_of`` says which processes are in a cgroup itself. Of a core, it uses ``share`` at the most. Nothing is
+        read before `aim`.
         """
+        self._slowness = max(WHOLE_SHARE / share, 1.0)
         self._tasks = TaskCounts(proc_root, pids_of, self._breathe)
-        self._disks = Disks(proc_root, host_root, self._breathe)
+        self._disks = Disks(proc_root, host_root, self._breathe, duty=DUTY / self._slowness)
         self._protocols = Protocols(proc_root, groups, self._breathe)
         self._targets: tuple[Target, ...] = ()
         self._finished: Finished | None = None
@@ -130,7 +135,7 @@ class SurveyThread:
             succeeded_ns=before.succeeded_ns if malformed else time.time_ns(),
         )
         self._finished = Finished(survey, source, malformed[0] if malformed else None)
-        return max(LEAST_REST_S, cpu_s * RESTS_PER_ROUND)
+        return max(LEAST_REST_S, cpu_s * RESTS_PER_ROUND * self._slowness)
 
     def _breathe(self) -> None:
         """Let others have their turn, in the midst of much to do."""

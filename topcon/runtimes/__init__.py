@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import os
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -17,6 +16,7 @@ from topcon.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from importlib.metadata import EntryPoints
 
     from topcon.model.sample import ContainerId, ContainerInfo, LogLine
 
@@ -136,6 +136,14 @@ class Plugin:
 
     Never less than 0.75 s, which is for a runtime that has cheap events.
     """
+
+
+def entry_points(*, group: str, name: str | None = None) -> EntryPoints:
+    """Return what packages register, as `importlib.metadata.entry_points` does."""
+    # It imports a parser of mail and one of archives, and the screen is there before a runtime is looked for.
+    from importlib.metadata import entry_points as found  # noqa: PLC0415  see above
+
+    return found(group=group) if name is None else found(group=group, name=name)
 
 
 def plugin_names() -> list[str]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import SILENT_AFTER_S, Problem, RuntimeSample
 from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle, supports_logs
+from topcon.runtimes.daemon import daemon_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from topcon.model.sample import ContainerId, ContainerInfo, LogLine
     from topcon.runtimes import Lifecycle, Plugin, Runtime
+    from topcon.runtimes.daemon import Daemon
 
 LEAST_POLL_S = 0.75
 """Calls are at least so far apart, however often containers come and go."""
@@ -52,10 +54,17 @@ class RuntimeWatch:
         socket: str,
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
+        daemon: Daemon | None = None,
     ) -> None:
-        """Prepare to follow; nothing is connected before ``start``. ``clock`` gives seconds, ``wall_ns`` the date."""
+        """Prepare to follow; nothing is connected before ``start``. ``clock`` gives seconds, ``wall_ns`` the date.
+
+        What we cost ``daemon`` is measured; without one, it is looked for behind the socket.
+        """
         self.plugin = plugin
         self.socket = socket
+        self._daemon = daemon or daemon_at(plugin.name, socket)
+        self.rest_s = 0.0
+        """How far apart calls are at least, where topcon slows itself down; any thread may set it."""
         self._clock = clock
         self._wall_ns = wall_ns
         self._state = _State()
@@ -133,12 +142,13 @@ class RuntimeWatch:
         Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
         """
         try:
-            runtime = self.plugin.connect(self.socket)
-            try:
-                logs = supports_logs(runtime)
-                return logs.tail(container, lines) if logs else ()
-            finally:
-                runtime.close()
+            with self._daemon.asked():
+                runtime = self.plugin.connect(self.socket)
+                try:
+                    logs = supports_logs(runtime)
+                    return logs.tail(container, lines) if logs else ()
+                finally:
+                    runtime.close()
         except (SourceUnavailable, ParseError):
             # What is wrong with the runtime is told by `look`.
             return ()
@@ -160,6 +170,8 @@ class RuntimeWatch:
             duration_s=state.duration_s,
             errors=state.errors,
             succeeded_ns=state.succeeded_ns,
+            daemon_pid=self._daemon.pid,
+            daemon_cpu_s=self._daemon.cpu_s,
         )
         return sample, self._problem(state, silent_s)
 
@@ -187,7 +199,9 @@ class RuntimeWatch:
         while not self._stopped.is_set():
             try:
                 self._asking()
-                runtime = self.plugin.connect(self.socket)
+                self._daemon.forget()
+                with self._daemon.asked():
+                    runtime = self.plugin.connect(self.socket)
                 try:
                     self._follow(runtime)
                 finally:
@@ -206,7 +220,9 @@ class RuntimeWatch:
             self._asking()
             self._woken.clear()
             begun = self._clock()
-            infos = _kept(runtime.containers(), self._state.infos)
+            with self._daemon.asked():
+                told = runtime.containers()
+            infos = _kept(told, self._state.infos)
             self._unanswered_since = None
             self._has_answered = True
             self._state = _State(
@@ -219,7 +235,7 @@ class RuntimeWatch:
                 succeeded_ns=self._wall_ns(),
             )
             self._stopped.wait(LEAST_POLL_S)
-            self._woken.wait(max(self.plugin.poll_s - LEAST_POLL_S, 0.0))
+            self._woken.wait(max(self.plugin.poll_s, self.rest_s) - LEAST_POLL_S)
 
     def _asking(self) -> None:
         """Begin a call: until one is answered, the runtime is silent since the first that was not."""

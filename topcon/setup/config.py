@@ -23,10 +23,12 @@ _WIDTH = 110
 
 EXAMPLES: dict[str, object] = {
     "audit_log": "~/.local/state/topcon/audit.jsonl",
+    "budget": "2%",
     "cgroup_root": "/sys/fs/cgroup",
     "host_root": "/",
     "listen": f"127.0.0.1:{DEFAULT_PORT}",
     "proc_root": "/proc",
+    "profile": "~/topcon-profile.txt",
     "sort": DEFAULT_SORT,
     "sys_root": "/sys",
     "web_config": "/etc/topcon/web.yml",

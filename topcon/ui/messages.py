@@ -45,3 +45,8 @@ class ActionEnded(Message):
     """An action has ended, well or not."""
 
     outcome: Outcome
+
+
+@dataclass
+class TerminalCaughtUp(Message):
+    """The terminal has taken all that was drawn, after it had not for a while."""

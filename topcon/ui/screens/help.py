@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import Binding, BindingType
 
+    from topcon.ui.command import Command
+
 KEYS_WIDTH = 24
 
 
-def help_lines(bindings: Sequence[Binding]) -> list[Spans]:
-    """Write a line for each action with all its keys, then what the columns mean."""
+def help_lines(bindings: Sequence[Binding], commands: Sequence[Command] = ()) -> list[Spans]:
+    """Write a line for each action with all its keys, then the commands, then what the columns mean."""
     keys: dict[str, list[str]] = {}
     for binding in bindings:
         if binding.description:
@@ -30,6 +32,10 @@ def help_lines(bindings: Sequence[Binding]) -> list[Spans]:
     for description, names in keys.items():
         lines.append([Span(f"   {'  '.join(names):{KEYS_WIDTH}}", Tone.STRONG), Span(f" {description}")])
     lines += [[], [Span(" Small letters only look; capitals change things, and ask first.", Tone.DIM)]]
+    if commands:
+        lines += [[], [Span(" Commands", Tone.ACCENT)]]
+    for command in commands:
+        lines.append([Span(f"   {command.usage:{KEYS_WIDTH}}", Tone.STRONG), Span(f" {command.help}")])
     lines += [[], [Span(" Columns", Tone.ACCENT)]]
     for column in COLUMNS:
         title = column.title or "■ ▲"

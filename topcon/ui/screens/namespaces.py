@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class NamespaceScreen(PageScreen):
     """Shows the namespaces of all containers that run."""
 
+    is_view = True
     BINDINGS: ClassVar[list[BindingType]] = [("escape,1,4,q", "dismiss", "back")]
 
     def __init__(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
 
+from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines, ScrollLines
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 class PageScreen(Screen[None]):
     """Shows lines of a snapshot, live; a line of titles above them stays where it is."""
 
+    is_view: ClassVar[bool] = False
+    """Whether it takes the place of the tree, and another view can take its."""
+
     def __init__(self, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans], page: Page) -> None:
         """Show a page below the main screen's header and above its line of what is wrong."""
         super().__init__()
@@ -39,6 +43,7 @@ class PageScreen(Screen[None]):
         yield Lines(id="titles")
         yield ScrollLines(id="page")
         yield Lines(id="wrong")
+        yield CommandLine()
         yield Keys(id="keys")
 
     def show(self, snapshot: Snapshot) -> None:

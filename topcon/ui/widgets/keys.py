@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _TEXTS = {
     "question_mark": "?",
     "slash": "/",
+    "colon": ":",
     "less_than_sign": "<",
     "greater_than_sign": ">",
     "minus": "-",
