@@ -35,6 +35,8 @@ CPU_THROTTLED = Threshold(0.10, 0.50)
 MEMORY_NEAR_LIMIT = Threshold(0.90, 0.97)
 STALLED = 0.20
 PIDS_NEAR_LIMIT = 0.90
+NOT_TO_SHARE = dict.fromkeys(("pid", "ipc", "mnt", "net")).keys()
+"""Namespaces of the host that a container is expected not to live in."""
 
 
 def assess(snapshot: Snapshot, before: Snapshot | None = None) -> tuple[Finding, ...]:
@@ -191,10 +193,10 @@ def pids_near_limit(container: ContainerNode) -> Finding | None:
 
 def shares_host(container: ContainerNode) -> Finding | None:
     """Not isolated from the host."""
-    shared = [name for name in ("pid", "ipc", "mnt", "net") if name in container.shared_with_host]
     # What nobody calls a container is not expected to be isolated.
-    if not shared or container.info.source is Source.NAMESPACE:
+    if NOT_TO_SHARE.isdisjoint(container.shared_with_host) or container.info.source is Source.NAMESPACE:
         return None
+    shared = [name for name in NOT_TO_SHARE if name in container.shared_with_host]
     return Finding(
         "shares-host",
         Severity.INFO,

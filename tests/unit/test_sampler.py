@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import FakeRuntimes, FakeWatch
 
+from topcon import sampler as sampler_module
 from topcon.errors import ParseError
 from topcon.kernel.cgroup import CgroupFs
 from topcon.model.sample import ContainerInfo, OwnSample, Problem, RuntimeSample, Source, State, TierSample
-from topcon.sampler import Pace, _Readings
+from topcon.sampler import GLANCE_NAMES_S, Pace, _Readings
 
 if TYPE_CHECKING:
     from fakes import FakeHost
 
     from topcon.model.sample import Sample
+    from topcon.model.snapshot import Snapshot
     from topcon.sampler import Sampler
 
 WEB = "a" * 64
@@ -72,6 +74,68 @@ def test_a_refused_runtime_is_a_problem_and_the_numbers_stay(host: FakeHost) -> 
 
     assert snapshot.sample.problems == (problem,)
     assert snapshot.containers[f"docker:{WEB}"].usage.memory_bytes == 4096
+
+
+def test_of_a_few_containers_a_glance_tells_all(host: FakeHost) -> None:
+    host.container(f"/docker/{WEB}", 100, current=4096)
+    host.container("/machine.slice/adrift.scope", 101)
+    (host.root / "proc/101").joinpath("cgroup").write_text("0::/machine.slice/adrift.scope\n")
+
+    sampler = host.sampler()
+    glance, tick = sampler.glance(), host.sampler().tick()
+
+    assert not sampler.is_partial
+    assert glance.containers.keys() == tick.containers.keys()
+    for told in ("cgroups", "processes", "isolated", "networks", "containers", "problems"):
+        assert getattr(glance.sample, told) == getattr(tick.sample, told), told
+
+
+def test_of_many_containers_a_glance_counts_the_first_and_a_tick_the_others(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler_module, "GLANCE_CONTAINERS", 1)
+    uid = "3206f41c-56e9-4bcd-8240-b314f179e177"
+    pod = f"/kubepods/burstable/pod{uid}"
+    host.container(pod, 99, current=5000)
+    host.cgroup(pod, {"cgroup.procs": ""})
+    host.container(f"{pod}/{DB}", 100, current=3000)
+    host.container(f"/batch/{WEB}", 101, current=4000)
+    sampler = host.sampler()
+
+    glance = sampler.glance()
+    is_partial = sampler.is_partial
+    tick = sampler.tick()
+
+    def told(snapshot: Snapshot) -> dict[str, tuple[int | None, State, int | None]]:
+        return {
+            each.info.id: (each.usage.memory_bytes, each.info.state, each.process and each.process.pid)
+            for each in snapshot.containers.values()
+        }
+
+    db = (3000, State.RUNNING, 100)
+    assert told(glance) == {DB: db, WEB: (None, State.UNKNOWN, None)}
+    assert [each.usage.memory_bytes for each in glance.pods if each.kind == "kubernetes"] == [5000]
+    assert told(tick) == {DB: db, WEB: (4000, State.RUNNING, 101)}
+    assert (is_partial, sampler.is_partial) == (True, False)
+    assert (tick.containers.keys(), tick.gone) == (glance.containers.keys(), ())
+    assert {each.usage.cpu_cores for each in sampler.tick().containers.values()} == {0.0}
+
+
+def test_a_glance_looks_for_names_no_longer_than_a_screen_can_wait(host: FakeHost) -> None:
+    host.container(f"/docker/{WEB}", 100)
+    sampler = host.sampler()
+    bundles = sampler._sources.bundles
+    asked: list[float | None] = []
+
+    def infos(_: object, budget_s: float | None = None) -> tuple[ContainerInfo, ...]:
+        asked.append(budget_s)
+        return ()
+
+    bundles.infos = infos  # type: ignore[method-assign]
+    sampler.glance()
+    sampler.tick()
+
+    assert asked == [GLANCE_NAMES_S, None]
 
 
 def test_the_first_process_of_a_container_is_none_of_a_container_inside_it(host: FakeHost) -> None:
@@ -175,10 +239,10 @@ def test_each_part_of_a_tick_is_measured_by_itself(host: FakeHost, monkeypatch: 
     def dear(place: object, name: str, key: str) -> None:
         really = getattr(place, name)
 
-        def call(*arguments: object) -> object:
+        def call(*arguments: object, **options: object) -> object:
             nonlocal now_s
             now_s += spent[key]
-            return really(*arguments)
+            return really(*arguments, **options)
 
         monkeypatch.setattr(place, name, call)
 
@@ -261,8 +325,8 @@ def test_the_parts_of_a_tick_add_up(host: FakeHost, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(CgroupFs, "tiers", tiers, raising=False)
     really = sampler._sources.cgroups.read
 
-    def read(*arguments: object) -> object:
-        told = really(*arguments)  # type: ignore[arg-type]
+    def read(*arguments: object, **options: object) -> object:
+        told = really(*arguments, **options)  # type: ignore[arg-type]
         sampler._sources.cgroups.tiers = tiers
         return told
 

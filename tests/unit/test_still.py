@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NAMES = ("api", "db", "web")
 IN_SHOP = {"com.docker.compose.project": "shop"}
-KEPT = ("cgroups", "found", "processes", "containers", "networks")
+KEPT = ("cgroups", "found", "processes", "isolated", "containers", "networks")
 """What a sampler hands on as the very same object if it says the same."""
 
 

@@ -419,6 +419,10 @@ class Part:
     tier: Tier = Tier.WARM
     is_substitute: bool = False
     """Whether it is read only where the section's first file is not there."""
+    is_first: bool = False
+    """Whether it is read for the first frame, as the hot files are."""
+    is_own: bool = False
+    """Whether the cgroup above does not count what it tells, as none does of cold files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,7 +447,7 @@ _V2_SECTIONS = (
             Part(V2, "memory.max", parse_int_or_max, Tier.COLD),
             Part(V2, "memory.peak", parse_int),
             Part(V2, "memory.swap.current", parse_int),
-            Part(V2, "memory.stat", KeyedLines(*(field.encode() for field in _MEMORY_FIELDS))),
+            Part(V2, "memory.stat", KeyedLines(*(field.encode() for field in _MEMORY_FIELDS)), is_first=True),
             Part(V2, "memory.events", parse_flat_keyed),
             Part(V2, "memory.events.local", parse_flat_keyed),
         ),
@@ -456,7 +460,7 @@ _V2_SECTIONS = (
         tuple(Part(V2, f"{name}.pressure", parse_pressure) for name in ("cpu", "memory", "io")),
         _pressure,
     ),
-    Section("events", (Part(V2, "cgroup.events", _cgroup_events),)),
+    Section("events", (Part(V2, "cgroup.events", _cgroup_events, is_first=True, is_own=True),)),
 )
 
 _V1_SECTIONS: Mapping[str, Section] = {
@@ -484,7 +488,7 @@ _V1_SECTIONS: Mapping[str, Section] = {
             Part("memory", "memory.usage_in_bytes", parse_int, Tier.HOT),
             Part("memory", "memory.limit_in_bytes", _v1_limit, Tier.COLD),
             Part("memory", "memory.max_usage_in_bytes", parse_int),
-            Part("memory", "memory.stat", KeyedLines(*_V1_MEMORY_FIELDS)),
+            Part("memory", "memory.stat", KeyedLines(*_V1_MEMORY_FIELDS), is_first=True),
             Part("memory", "memory.oom_control", parse_flat_keyed),
         ),
         _v1_memory,
@@ -503,7 +507,10 @@ _V1_SECTIONS: Mapping[str, Section] = {
     ),
     "events": Section(
         "events",
-        (Part(V2, "cgroup.events", _cgroup_events), Part("freezer", "freezer.state", _v1_is_frozen)),
+        (
+            Part(V2, "cgroup.events", _cgroup_events, is_first=True, is_own=True),
+            Part("freezer", "freezer.state", _v1_is_frozen, is_first=True, is_own=True),
+        ),
         _v1_events,
     ),
 }

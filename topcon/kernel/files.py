@@ -34,10 +34,12 @@ _TO_READ = os.O_RDONLY | os.O_CLOEXEC
 _TO_FIND = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 READ_BYTES = 16384
+SMALL_READ_BYTES = 448
+"""What most files fit in; Python has room for so many bytes at hand, and asks for more by malloc."""
 RETRY_AFTER = 30
 """Reads to let pass before a file that was absent is looked for again: a controller can be switched on later."""
 
-MOST_KEPT = 16_384
+MOST_KEPT = 20_000
 """Each file that is kept holds a page of the kernel's memory, which its text is written to."""
 SPARE_DESCRIPTORS = 256
 """Left of the limit for sockets, the terminal and files that are opened for a moment."""
@@ -91,6 +93,8 @@ class Access:
     def __init__(self, budget: int = 0) -> None:
         """Allow ``budget`` kept descriptors; beyond it files are opened for each read."""
         self.left = budget
+        self.turnover = 0
+        """How often a file has begun to be kept, or ceased to."""
         self.refused: str | None = None
 
     def read(self, path: str) -> bytes | None:
@@ -172,11 +176,12 @@ class KeptFile(Generic[T]):
         "_access",
         "_ahead",
         "_directory",
-        "_fd",
         "_parse",
-        "_raw",
+        "_size",
+        "fd",
         "may_keep",
         "path",
+        "raw",
         "value",
     )
 
@@ -192,10 +197,13 @@ class KeptFile(Generic[T]):
         self._parse = parse
         self._access = access
         self._directory = directory
-        self._fd = -1
-        self._raw: bytes | None = None
+        self.fd = -1
+        """The descriptor that is kept; -1 for none."""
+        self.raw: bytes | None = None
+        """The bytes that were taken last."""
         self._ahead: bytes | None = None
         self._absent_reads = 0
+        self._size = SMALL_READ_BYTES
 
     def read(self) -> T | None:
         """Return the parsed content; None if the file is absent or refused.
@@ -209,16 +217,23 @@ class KeptFile(Generic[T]):
 
     def look(self) -> bool:
         """Read ahead, and say whether the bytes are others than those that were taken last."""
-        fd = self._fd
+        fd = self.fd
         if fd < 0:
             self._ahead = self._look_for_it()
-            return self._ahead != self._raw
+            return self._ahead != self.raw
         try:
-            raw = os.pread(fd, READ_BYTES, 0)
-            self._ahead = raw if len(raw) < READ_BYTES else _pread_all(fd)
+            raw = os.pread(fd, self._size, 0)
+            if len(raw) == self._size:
+                raw = _pread_all(fd)
+                self._size = READ_BYTES
+            self._ahead = raw
         except OSError as error:
             self._lose(error)
-        return self._ahead != self._raw
+        return self._ahead != self.raw
+
+    def put_ahead(self, raw: bytes) -> None:
+        """Give it bytes that have been read from its descriptor."""
+        self._ahead = raw
 
     def take(self) -> bool:
         """Parse what was read ahead, if it is new, and say whether ``value`` is another one now.
@@ -227,10 +242,10 @@ class KeptFile(Generic[T]):
             ParseError: the content is not in the documented form.
         """
         raw = self._ahead
-        if raw == self._raw:
+        if raw == self.raw:
             return False
         value = None if raw is None else self._parse(raw, self.path)
-        self._raw = raw
+        self.raw = raw
         if value == self.value:
             return False
         self.value = value
@@ -261,14 +276,16 @@ class KeptFile(Generic[T]):
             raise
         if self.may_keep and self._access.left > 0:
             self._access.left -= 1
-            self._fd = fd
+            self.fd = fd
+            self._access.turnover += 1
         else:
             os.close(fd)
         return raw
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+            self._access.turnover += 1
             self._access.left += 1

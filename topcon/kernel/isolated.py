@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
@@ -60,6 +60,8 @@ class _Resident:
     """Its namespace of each of `TELLING`, ``net:[4026532575]``; empty where it is the host's or not known."""
     cgroups: tuple[CgroupPath, ...]
     """Its path in each hierarchy, none twice; the one to show first."""
+    cgroup_text: bytes = field(repr=False)
+    """What these were parsed from."""
 
     @property
     def telling(self) -> str:
@@ -201,14 +203,14 @@ class IsolatedScan:
         return self._keep(sets)
 
     def _scan(self, host: HostSample, *, is_full: bool) -> None:
-        before = self._pids
+        before, known = self._pids, self._residents
         self._pids = frozenset(int(name) for name in os.listdir(self._root) if name.isdigit())  # noqa: PTH208  hot path
         new = self._pids - before
         due = self._pids if is_full else new | (self._young & self._pids)
         # A new one is looked at twice: between fork and unshare it is still where its parent is.
         self._young = new if before else frozenset()
-        self._residents = {pid: each for pid, each in self._residents.items() if pid in self._pids and pid not in due}
-        look = _Look(self._root, self._access, self._processes, host)
+        self._residents = {pid: each for pid, each in known.items() if pid in self._pids and pid not in due}
+        look = _Look(self._root, self._access, self._processes, host, known)
         for pid in due:
             resident = look.at(pid)
             if resident is not None:
@@ -301,10 +303,13 @@ class IsolatedScan:
 
 
 class _Look:
-    """One look at some processes."""
+    """One look at some processes, of which some may be known from the look before."""
 
-    def __init__(self, root: str, access: Access, processes: ProcFs, host: HostSample) -> None:
+    def __init__(
+        self, root: str, access: Access, processes: ProcFs, host: HostSample, known: Mapping[int, _Resident]
+    ) -> None:
         self._root = root
+        self._known = known
         self._access = access
         self._processes = processes
         self._host_netns = host.netns
@@ -319,21 +324,31 @@ class _Look:
         if not any(own):
             return None
         path = f"{self._root}/{pid}/stat"
-        raw, cgroups = self._access.read(path), self._cgroups(pid)
+        raw, cgroup_text = self._access.read(path), self._access.read(f"{self._root}/{pid}/cgroup") or b""
+        before = self._known.get(pid)
+        cgroups = (
+            before.cgroups
+            if before is not None and before.cgroup_text == cgroup_text
+            else self._shown(pid, cgroup_text)
+        )
         if not raw or not cgroups:
             return None
         stat = parse_stat(raw, path)
         if int(raw.rpartition(b")")[2].split()[_FLAGS]) & _PF_KTHREAD or stat.state in {"Z", "X"}:
             return None
-        if self._is_child_of_ours(pid):
+        # Who was not ours will never be.
+        is_known = before is not None and before.start_ticks == stat.start_ticks
+        if not is_known and self._is_child_of_ours(pid):
             return None
-        return _Resident(pid, stat.ppid, stat.start_ticks, own, cgroups)
+        now = _Resident(pid, stat.ppid, stat.start_ticks, own, cgroups, cgroup_text)
+        return before if before == now else now
 
     def _own(self, pid: int) -> tuple[str, ...]:
         own = []
+        directory = f"{self._root}/{pid}/ns/"
         for kind, hosts in self._hosts:
             try:
-                link = os.readlink(f"{self._root}/{pid}/ns/{kind}")  # noqa: PTH115  hot path
+                link = os.readlink(directory + kind)  # noqa: PTH115  hot path
             except OSError as error:
                 if error.errno in REFUSED:
                     return self._own_without_privilege(pid)
@@ -366,9 +381,8 @@ class _Look:
         raw = self._access.read(path)
         return f"{first}-{parse_stat(raw, path).start_ticks if raw else 0}"
 
-    def _cgroups(self, pid: int) -> tuple[CgroupPath, ...]:
-        path = f"{self._root}/{pid}/cgroup"
-        by_name = parse_process_cgroups(self._access.read(path) or b"", path)
+    def _shown(self, pid: int, cgroup_text: bytes) -> tuple[CgroupPath, ...]:
+        by_name = parse_process_cgroups(cgroup_text, f"{self._root}/{pid}/cgroup")
         cgroups = [by_name[name] for name in _HIERARCHIES if name in by_name]
         # Of what lies outside our own cgroup namespace nobody can say here whose it is.
         if not cgroups or any(cgroup.startswith("/..") for cgroup in cgroups):

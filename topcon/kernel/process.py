@@ -65,8 +65,7 @@ def parse_stat(raw: bytes, path: str) -> ProcessStat:
 
 def parse_ns_pids(status: bytes) -> tuple[int, ...]:
     """Return the ``NSpid`` line of ``/proc/PID/status``; empty if there is none."""
-    words = _status_field(status, b"NSpid")
-    return tuple(int(word) for word in words if word.isdigit())
+    return tuple([int(word) for word in _status_field(status, b"NSpid") if word.isdigit()])
 
 
 def parse_signal_masks(status: bytes) -> SignalMasks | None:
@@ -80,12 +79,15 @@ def parse_signal_masks(status: bytes) -> SignalMasks | None:
 
 
 def _status_field(status: bytes, name: bytes) -> list[bytes]:
-    # The name of the process, on the first line, can hold what Python takes for line ends.
-    for line in status.split(b"\n"):
-        key, _, value = line.partition(b":")
-        if key == name:
-            return value.split()
-    return []
+    # Not line by line: one is read for each container, and most lines are of no use.
+    status = b"\n" + status
+    key = b"\n%b:" % name
+    begin = status.find(key)
+    if begin < 0:
+        return []
+    begin += len(key)
+    end = status.find(b"\n", begin)
+    return status[begin : end if end >= 0 else None].split()
 
 
 def parse_net_dev(raw: bytes, path: str) -> dict[str, InterfaceStat]:
@@ -140,13 +142,14 @@ class ProcFs:
 
     def namespaces(self, pid: int | str) -> Namespaces:
         """Read the namespaces of a process, or of ``self``; None for each that the reader may not see."""
-        inodes = {}
+        directory = f"{self.root}/{pid}/ns/"
+        inodes = []
         for kind in NAMESPACE_KINDS:
-            link = self._access.link(f"{self.root}/{pid}/ns/{kind}")
+            link = self._access.link(directory + kind)
             # The link reads net:[4026531840].
-            number = link.partition("[")[2].rstrip("]") if link else ""
-            inodes[kind] = NsInode(int(number)) if number.isdigit() else None
-        return Namespaces(**inodes)
+            number = link[len(kind) + 2 : -1] if link else ""
+            inodes.append(NsInode(int(number)) if number.isdigit() else None)
+        return Namespaces(*inodes)
 
     def netns(self, pid: int | str) -> NetnsKey | None:
         """Tell one network namespace from another; None if the process has ended.
