@@ -47,6 +47,8 @@ EXIT_USAGE = 64
 EXIT_UNAVAILABLE = 69
 EXIT_INTERRUPTED = 130
 LONGEST_GRACE_S = 86400
+COLLECTOR_THRESHOLDS = (50_000, 50, 100)
+"""Samples and snapshots are free of cycles: to look through them for some took a tenth of a tick."""
 SPEEDY_NS = 60 * 10**9
 """After a minute at the speed that was asked for, it is worth a word that it is kept."""
 FIRST_ANSWER_S = 2.0
@@ -97,21 +99,24 @@ def _close_stdout() -> None:
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line."""
 
+    fill: Callable[[_Parser], object] | None = None
+    """Adds its options, once it is known to be the one that is asked for."""
+
+    def parse_known_args(  # type: ignore[override]  # nobody here brings a namespace of another class
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if self.fill is not None:
+            fill, self.fill = self.fill, None
+            fill(self)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         sys.stderr.write(f"topcon: {message}; {self.prog} --help tells more\n")
         sys.exit(EXIT_USAGE)
 
 
 def _parser() -> argparse.ArgumentParser:
-    from topcon.config import (
-        COST_SETTINGS,
-        ENDPOINT_SETTINGS,
-        HOST_SETTINGS,
-        LISTEN_SETTING,
-        UI_SETTINGS,
-        VIEW_SETTINGS,
-    )
-    from topcon.setup import DASHBOARD_NAMES
+    from topcon.config import COST_SETTINGS, ENDPOINT_SETTINGS, HOST_SETTINGS, UI_SETTINGS, VIEW_SETTINGS
 
     parser = _Parser(
         prog="topcon",
@@ -122,41 +127,53 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=_run_ui)
     _add(parser, *HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for name, (text, fill) in _COMMANDS.items():
+        commands.add_parser(name, help=text).fill = fill
+    return parser
 
-    serve = commands.add_parser("serve", help="serve Prometheus, without a screen")
+
+def _fill_serve(serve: _Parser) -> None:
+    from topcon.config import COST_SETTINGS, ENDPOINT_SETTINGS, HOST_SETTINGS
+
     _add(serve, *HOST_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
     serve.set_defaults(run=_run_serve)
 
-    ps = commands.add_parser("ps", help="print the tree as text, JSON or CSV")
+
+def _fill_ps(ps: _Parser) -> None:
+    from topcon.config import HOST_SETTINGS, VIEW_SETTINGS
+
     form = ps.add_mutually_exclusive_group()
     form.add_argument("--json", dest="form", action="store_const", const="json", help="print one JSON object")
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="print a line a container")
     _add(ps, *HOST_SETTINGS, *VIEW_SETTINGS)
     ps.set_defaults(run=_run_ps)
 
-    doctor = commands.add_parser("doctor", help="say what topcon can and cannot read here, and how to mend it")
+
+def _fill_doctor(doctor: _Parser) -> None:
+    from topcon.config import HOST_SETTINGS
+
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     _add(doctor, *HOST_SETTINGS)
     doctor.set_defaults(run=_run_doctor)
 
-    for verb, text in (
-        ("stop", "stop containers"),
-        ("restart", "restart containers"),
-        ("pause", "freeze containers"),
-        ("unpause", "let paused containers run again"),
-        ("kill", "send a signal to containers"),
-    ):
-        action = commands.add_parser(verb, help=text)
-        action.add_argument("targets", nargs="+", metavar="TARGET", help="name, start of an id, or runtime:name")
-        action.add_argument("--yes", action="store_true", help="do not ask")
-        if verb in {"stop", "restart"}:
-            action.add_argument("--grace", type=_grace, metavar="S", help="seconds before SIGKILL")
-        if verb == "kill":
-            action.add_argument("--signal", type=_signal, default="SIGKILL", help="which (default SIGKILL)")
-        _add(action, *HOST_SETTINGS)
-        action.set_defaults(run=_run_action, verb=verb)
 
-    setup = commands.add_parser("setup", help="print a file that is ready to use: a service, alerts, dashboards, ...")
+def _fill_action(verb: str, action: _Parser) -> None:
+    from topcon.config import HOST_SETTINGS
+
+    action.add_argument("targets", nargs="+", metavar="TARGET", help="name, start of an id, or runtime:name")
+    action.add_argument("--yes", action="store_true", help="do not ask")
+    if verb in {"stop", "restart"}:
+        action.add_argument("--grace", type=_grace, metavar="S", help="seconds before SIGKILL")
+    if verb == "kill":
+        action.add_argument("--signal", type=_signal, default="SIGKILL", help="which (default SIGKILL)")
+    _add(action, *HOST_SETTINGS)
+    action.set_defaults(run=_run_action, verb=verb)
+
+
+def _fill_setup(setup: _Parser) -> None:
+    from topcon.config import LISTEN_SETTING
+    from topcon.setup import DASHBOARD_NAMES
+
     files = setup.add_subparsers(title="files", metavar="WHAT", required=True, parser_class=_Parser)
     for what, (text, write) in _SETUP.items():
         file = files.add_parser(what, help=text)
@@ -167,7 +184,25 @@ def _parser() -> argparse.ArgumentParser:
             )
         if what == "prometheus":
             _add(file, LISTEN_SETTING)
-    return parser
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[_Parser], None]]] = {
+    "serve": ("serve Prometheus, without a screen", _fill_serve),
+    "ps": ("print the tree as text, JSON or CSV", _fill_ps),
+    "doctor": ("say what topcon can and cannot read here, and how to mend it", _fill_doctor),
+    **{
+        verb: (text, partial(_fill_action, verb))
+        for verb, text in (
+            ("stop", "stop containers"),
+            ("restart", "restart containers"),
+            ("pause", "freeze containers"),
+            ("unpause", "let paused containers run again"),
+            ("kill", "send a signal to containers"),
+        )
+    },
+    "setup": ("print a file that is ready to use: a service, alerts, dashboards, ...", _fill_setup),
+}
+"""What can be asked for: what is said of it, and what adds its options."""
 
 
 def _add(parser: argparse.ArgumentParser, *settings: Setting) -> None:
@@ -241,8 +276,8 @@ def _run_ui(options: dict[str, Any]) -> int:
     config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
     sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics) if config.listen else None)
-    # The kernel is read while Textual, the greater part of the start, is imported.
-    first = threading.Thread(target=_quietly, args=(sampler.tick,), daemon=True)
+    # The kernel is read while Textual, the greater part of the start, is imported. Who scrapes is not to miss anything.
+    first = threading.Thread(target=_quietly, args=(sampler.tick if config.listen else sampler.glance,), daemon=True)
     first.start()
     endpoint = build_endpoint(config, sampler, web) if config.listen else None
     actions = build_actions(config, runtimes)
@@ -263,12 +298,15 @@ def _run_ui(options: dict[str, Any]) -> int:
             """Importing what talks to the runtimes takes a while, and the screen does not wait."""
             try:
                 runtimes.start()
+                if sampler.is_partial:
+                    # It has no rates of what was not counted yet; those come with the thread's first.
+                    seen(sampler.tick())
             except BaseException as error:  # noqa: BLE001  the front end ends with it
                 on_failure(error)
             else:
                 thread.start()
 
-        _spare_collector()
+        spare_collector()
         threading.Thread(target=begin, name="topcon-start", daemon=True).start()
 
         def set_interval(seconds: float) -> None:
@@ -325,9 +363,10 @@ def _end_profile(profile: Profile | None) -> None:
         sys.stderr.write(f"topcon: cannot write the profile: {error.strerror}\n")
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Let the collector begin, and leave alone what is there and stays: to look through it takes 30 ms each time."""
     gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
     gc.enable()
 
 
@@ -364,7 +403,7 @@ def _run_serve(options: dict[str, Any]) -> int:
     except TopconError:
         endpoint.close()
         raise
-    _spare_collector()
+    spare_collector()
     seen = _profiled(profile, sampler, _teller(endpoint))
     thread = SamplerThread(sampler, config.interval, seen, fail, budget=config.budget)
     thread.start()

@@ -317,16 +317,22 @@ def _from_toml(setting: Setting, value: object) -> object:
 
 
 def _read_file(path: Path, *, is_named: bool) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415  --help does without
-
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        text = path.read_bytes()
     except FileNotFoundError:
         if is_named:
             message = f"--config {path}: there is no such file"
             raise UsageError(message) from None
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: cannot be read: {error}"
-        raise UsageError(message) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    import tomllib  # noqa: PLC0415  most have no file
+
+    try:
+        return tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path}: cannot be read: {error}")

@@ -17,7 +17,7 @@ from topcon.kernel.firsts import FirstProcesses
 from topcon.kernel.target import targets_of
 from topcon.model.cost import daemons_cpu_s, kept_after, own_cpu_s
 from topcon.model.derive import derive
-from topcon.model.sample import ROOT, CgroupPath, OwnSample, Problem, Sample, SourceSample
+from topcon.model.sample import ROOT, CgroupPath, CgroupSample, OwnSample, Problem, Sample, SourceSample
 from topcon.runtimes.paths import Place, classify
 
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ class Pace(NamedTuple):
         """Whether it is slower than was asked for."""
         return self.interval_s > self.asked_s
 
+
+GLANCE_CONTAINERS = 100
+"""Where there are more containers than this, a glance counts so many of them, which a screen has no more lines for."""
+GLANCE_NAMES_S = 0.02
+"""How long a glance looks for names, which is enough for a few dozen."""
 
 _OUR_PARTS = frozenset({"runtimes", "names", "derive", "findings"})
 """Parts of a tick that read nothing of the kernel's."""
@@ -178,6 +183,8 @@ class Sampler:
         """The parts of that, by source and tier."""
         self.pace = pace
         """For who ticks to set; None for a host that is not ours."""
+        self.is_partial = False
+        """Whether ``newest`` is what a `glance` made of many containers."""
         self._sources = sources
         self._has_system_cgroups = has_system_cgroups
         self._known_problems = problems
@@ -208,10 +215,24 @@ class Sampler:
         Raises:
             ParseError: the host's own totals are not in their documented form.
         """
+        return self._read(is_glance=False)
+
+    def glance(self) -> Snapshot:
+        """Read what a screen shows first, which does not wait for more; a `tick` is to come soon.
+
+        Of many containers that is which there are, and of the first of them their memory, and since when they run:
+        ``is_partial`` then. Names that cannot be found at once are left to the tick in any case.
+
+        Raises:
+            ParseError: as `tick`.
+        """
+        return self._read(is_glance=True)
+
+    def _read(self, *, is_glance: bool) -> Snapshot:
         readings = self._readings
         readings.begin()
         begun_ns = self._clock.monotonic_ns()
-        sample = self._sample(begun_ns)
+        sample = self._sample(begun_ns, is_glance=is_glance)
         with readings.of("derive"):
             snapshot = derive(self.newest, sample)
         with readings.of("findings"):
@@ -230,7 +251,7 @@ class Sampler:
         self._sources.cgroups.close()
         self._sources.networks.close()
 
-    def _sample(self, monotonic_ns: int) -> Sample:
+    def _sample(self, monotonic_ns: int, *, is_glance: bool) -> Sample:
         sources, readings = self._sources, self._readings
         wall_ns = self._clock.wall_ns()
         with readings.of("host"):
@@ -242,23 +263,34 @@ class Sampler:
         if inodes is not self._inodes:
             self._place(inodes)
         found, pods = self._found, self._pods
-        with readings.of("isolated"):
-            isolated, isolated_malformed = self._look_for_isolated(host)
+        self.is_partial = is_partial = is_glance and len(found) > GLANCE_CONTAINERS
+        isolated: tuple[Isolated, ...] = ()
+        isolated_malformed: ParseError | None = None
+        if not is_partial:
+            with readings.of("isolated"):
+                isolated, isolated_malformed = self._look_for_isolated(host)
         wanted = self._wanted(inodes, isolated)
+        counted = _first_of(wanted, found) if is_partial else wanted
         with readings.of("cgroup"):
-            cgroups, malformed = sources.cgroups.read(wanted, monotonic_ns)
+            cgroups, malformed = sources.cgroups.read(counted, monotonic_ns, is_glance=is_partial)
         tiers = sources.cgroups.tiers
         readings.split("cgroup", tiers)
         with readings.of("processes"):
             processes, processes_malformed = self._firsts.find(found, inodes, cgroups, self._boot_ns)
+        if is_partial:
+            cgroups = {path: cgroups.get(path) or CgroupSample(path, inode) for path, inode in wanted.items()}
         with readings.of("runtimes"):
             runtimes, runtime_problems = self._look_at_runtimes(found)
         with readings.of("names"):
-            containers = self._name(found, processes)
+            containers = self._name(found, processes, GLANCE_NAMES_S if is_glance else None)
         # One that has been confirmed only now is a container.
-        isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
-        with readings.of("network"):
-            networks, networks_malformed = self._networks(host, processes, isolated, monotonic_ns)
+        if any(self._is_of_container(each.cgroup) for each in isolated):
+            isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
+        networks: Mapping[NetnsKey, Mapping[str, InterfaceStat]] = {}
+        networks_malformed: ParseError | None = None
+        if not is_partial:
+            with readings.of("network"):
+                networks, networks_malformed = self._networks(host, processes, isolated, monotonic_ns)
         finished = None
         if sources.survey:
             sources.survey.aim(self._aim(host, inodes, wanted, found, processes, isolated))
@@ -392,9 +424,15 @@ class Sampler:
         return tuple(samples), problems
 
     def _name(
-        self, found: Mapping[CgroupPath, FoundContainer], processes: Mapping[CgroupPath, ProcessSample]
+        self,
+        found: Mapping[CgroupPath, FoundContainer],
+        processes: Mapping[CgroupPath, ProcessSample],
+        naming_s: float | None,
     ) -> tuple[ContainerInfo, ...]:
-        """Gather what runtimes tell, and what files and processes tell of the containers that no runtime has named."""
+        """Gather what runtimes tell, and what files and processes tell of the containers that no runtime has named.
+
+        ``naming_s`` is how long the latter may take; None for as long as it was set up for.
+        """
         told = self._told
         known = (found, processes, *told)
         is_same = len(known) == len(self._known) and all(map(is_, known, self._known))
@@ -407,7 +445,7 @@ class Sampler:
                 for path, container in found.items()
                 if container.id not in self._by_id and path in processes
             }
-        bundled = self._sources.bundles.infos(self._nameless)
+        bundled = self._sources.bundles.infos(self._nameless, naming_s)
         if not is_same or bundled is not self._bundled:
             self._bundled = bundled
             infos = {**{info.id: info for info in reversed(bundled)}, **self._by_id}
@@ -452,6 +490,14 @@ class Sampler:
 
 _SAID_AS = {"isolated": "processes"}
 """What a source is called to people, where that is not its own name."""
+
+
+def _first_of(wanted: Mapping[CgroupPath, int], found: Mapping[CgroupPath, FoundContainer]) -> Mapping[CgroupPath, int]:
+    """Of many cgroups choose those of the containers that are shown first while names are not known, and their pods."""
+    first = sorted(found.values(), key=lambda each: (each.is_candidate, each.pod.id if each.pod else each.id))
+    first = first[:GLANCE_CONTAINERS]
+    counted = {ROOT, *(each.path for each in first), *(each.pod.path for each in first if each.pod)}
+    return {path: inode for path, inode in wanted.items() if path in counted}
 
 
 def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:

@@ -78,6 +78,7 @@ def ticking() -> Iterator[Ticking]:
     sampler._clock = Clock(monotonic_ns=clock.now_ns)
     sampler._readings._monotonic_ns = clock.now_ns
     sampler._sources.isolated._clock_ns = clock.now_ns
+    sampler._sources.bundles._clock = lambda: clock.now_ns() / 1e9
     try:
         yield Ticking(sampler, clock)
     finally:

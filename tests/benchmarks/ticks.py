@@ -13,16 +13,19 @@ from cgroups import c_reader, live_cgroups
 from figures import Effort, Figure, Subject, paired
 from sampling import ticking
 
+from topcon.cli import spare_collector
 from topcon.kernel.discovery import CgroupTree
 from topcon.kernel.files import Access
 from topcon.kernel.mount import CGROUP_ROOT, read_hierarchies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cgroups import CReader, LiveCgroups
     from sampling import Ticking
 
-WARM_UP_TICKS = 12
-"""After which all that is refreshed now and then has been, and is spread out."""
+WARM_UP_TICKS = 40
+"""After which all that is refreshed now and then has been, and is spread out; and nobody looks for names any more."""
 IDLE_S = 0.1
 READER = "the reader in C, all files"
 CHANGING = {"all": "all changing", "some": "10% changing", "idle": "idle"}
@@ -60,8 +63,7 @@ def _of(count: int, effort: Effort) -> dict[str, Pairs]:
             live.run(count)
             sampler.tick()
             reader.read()
-        # As topcon does when it has started.
-        gc.freeze()
+        spare_collector()
         changing = {"all": count, "some": count // 10, "idle": 0}
         try:
             return {kind: _pairs(live, sampler, reader, changing[kind], effort.ticks) for kind in CHANGING}
@@ -70,18 +72,22 @@ def _of(count: int, effort: Effort) -> dict[str, Pairs]:
 
 
 def _pairs(live: LiveCgroups, sampler: Ticking, reader: CReader, changing: int, ticks: int) -> Pairs:
-    pairs = []
+    """One series after the other: what runs for the one must not be what the other finds changed."""
+    ours, theirs = (_series(live, changing, ticks, take) for take in (sampler.timed, reader.read))
+    return list(zip(ours, theirs, strict=True))
+
+
+def _series(live: LiveCgroups, changing: int, ticks: int, take: Callable[[], float]) -> list[float]:
+    seconds = []
     for round_ in range(-2, ticks):
         live.run(changing)
         if not changing:
             time.sleep(IDLE_S)
-        ours = sampler.timed()
-        live.run(changing)
-        theirs = reader.read()
+        spent = take()
         # What changed before this series is still told of in its first ticks.
         if round_ >= 0:
-            pairs.append((ours, theirs))
-    return pairs
+            seconds.append(spent)
+    return seconds
 
 
 def _slope(by_count: dict[int, dict[str, Pairs]], few: int, many: int, kind: str, goal: str) -> Figure:

@@ -188,6 +188,42 @@ async def test_moving_the_cursor_draws_the_row_that_it_leaves_and_the_one_that_i
         assert set(drawn) == lines
 
 
+async def test_a_key_that_scrolls_draws_no_row_that_was_seen_before(
+    make_quiet: Callable[..., TopconApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_quiet()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("pagedown", "pagedown")
+        driver = await settled(app, pilot)
+        drawn = _count_lines(monkeypatch, TreeTable)
+        tree = app.query_one(TreeTable)
+        bottom = tree.scrollable_content_region.height - 1
+        assert tree.scroll_offset.y > 0
+
+        await pilot.press("down")
+        await pilot.pause(0.05)
+
+        # The row that the cursor leaves is drawn without it, one line further up.
+        assert sorted(set(drawn)) == [bottom - 1, bottom]
+        assert f"{tree.scroll_offset.y + bottom - 1:03}" in driver.taken()
+
+
+async def test_another_theme_has_all_rows_drawn_anew(make_quiet: Callable[..., TopconApp]) -> None:
+    app = make_quiet()
+    async with app.run_test(size=SIZE) as pilot:
+        driver = await settled(app, pilot)
+        app.register_theme(load_theme("topcon-light"))
+        app.theme = "topcon-light"
+        await pilot.pause(0.05)
+
+        written = driver.taken()
+        assert {name for name in ("web-000", "web-020", "web-040") if name in written} == {
+            "web-000",
+            "web-020",
+            "web-040",
+        }
+
+
 async def test_a_frozen_screen_is_not_drawn(make_quiet: Callable[..., TopconApp], quiet: Snapshot) -> None:
     app = make_quiet()
     async with app.run_test(size=SIZE) as pilot:

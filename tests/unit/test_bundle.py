@@ -699,3 +699,12 @@ def test_a_file_that_is_no_object_is_malformed(raw: bytes) -> None:
 def test_any_mounts_parse_or_are_malformed(raw: bytes) -> None:
     with suppress(ParseError):
         assert len(parse_mounts(raw, "mountinfo")) <= raw.count(b"\n") + 1
+
+
+def test_what_is_not_found_out_in_the_time_of_one_call_is_found_out_in_the_next(host: Host) -> None:
+    host.first(shim("moby"))
+    host.file(f"/var/lib/docker/containers/{C}/config.v2.json", DOCKER_CONFIG)
+    bundles, wanted = host.bundles(), {CGROUP: container()}
+
+    assert bundles.infos(wanted, 0.0) == ()
+    assert [info.name for info in bundles.infos(wanted)] == ["shop-web-1"]

@@ -481,6 +481,27 @@ def test_one_that_unshares_late_is_seen_at_the_next_full_look(machine: Machine) 
     assert machine.found(after_s=FULL_S) == {"sleep": 50}
 
 
+def test_one_that_is_moved_into_a_container_late_is_seen_at_the_next_full_look(machine: Machine) -> None:
+    machine.run(50, own={"pid": 501})
+    assert machine.found() == {"sleep": 50}
+    machine.put(50, CONTAINER)
+
+    assert machine.found(after_s=FULL_S) == {}
+
+
+def test_a_pid_that_one_of_our_children_is_given_later(machine: Machine) -> None:
+    (machine.host.root / "proc/self/mountinfo").unlink()
+    (machine.host.root / "proc/self").rmdir()
+    (machine.host.root / "proc/self").symlink_to("60")
+    machine.run(60, command="topcon")
+    machine.run(61, own={"pid": 502})
+    assert machine.found() == {"sleep": 61}
+
+    machine.run(61, own={"pid": 502}, ppid=60, start_ticks=2000)
+
+    assert machine.found(after_s=FULL_S) == {}
+
+
 def test_a_full_look_reads_the_command_again(machine: Machine) -> None:
     machine.run(50, command="sh -c x", own={"pid": 501})
     machine.look()

@@ -183,3 +183,16 @@ def test_runs_are_whole_segments_and_those_beside_each_other_are_one(
     found = differing(segments(*old), segments(*new))
 
     assert [(x, [each.text for each in run]) for x, run in found] == expected
+
+
+def test_what_touches_in_a_line_is_compared_as_a_whole() -> None:
+    painter = Painter()
+    painter.changed(screen(segments("aaaaaa", "bbbbbb")))
+
+    assert sent(painter.changed(part(0, 0, WIDTH, {0: segments("aaaaaa"), 6: segments("bbbbbb")}))) == []
+    assert sent(painter.changed(part(0, 0, WIDTH, {0: segments("aaa", "ccc"), 6: segments("ddd", "bbb")}))) == [
+        (0, 0, "aaacccdddbbb")
+    ]
+    assert sent(painter.changed(part(0, 0, WIDTH, {0: segments("aaa", "ccc"), 6: segments("eee", "bbb")}))) == [
+        (0, 6, "eee")
+    ]

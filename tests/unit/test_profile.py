@@ -179,7 +179,11 @@ def test_nothing_in_it_tells_whose_host_it_is(tmp_path: Path, clock: Clock) -> N
 # The file.
 
 
-def test_it_is_for_its_owner_alone_and_replaced_whole(tmp_path: Path, clock: Clock) -> None:
+def test_it_is_for_its_owner_alone_and_replaced_whole(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those of the process that runs the tests come and go.
+    monkeypatch.setattr("topcon.profile._DESCRIPTORS", str(tmp_path_factory.mktemp("fd")))
     path = tmp_path / "p.txt"
     path.write_text("x" * 100_000)
     path.chmod(0o644)

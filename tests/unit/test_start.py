@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from topcon.sampler import GLANCE_CONTAINERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -204,3 +206,32 @@ def test_the_tree_is_there_while_a_runtime_says_nothing(web: FakeHost, tmp_path:
             shown.press("q")
             assert shown.wait_for_end() == 0
             connection.close()
+
+
+@pytest.fixture
+def many(host: FakeHost) -> FakeHost:
+    """A host with more containers than are counted for the first frame; the last one has the most memory."""
+    for number in range(GLANCE_CONTAINERS + 1):
+        host.container(f"/docker/{number:064x}", 100 + number, usage_usec=1000, current=(number + 1) << 20)
+    return host
+
+
+LAST = f"--filter={GLANCE_CONTAINERS:064x}"
+MEMORY_OF_LAST = f" {GLANCE_CONTAINERS + 1}M"
+
+
+def test_many_containers_are_all_counted_soon_after_the_first_frame(many: FakeHost) -> None:
+    with screen(many, ["-m", "topcon"], "--interval", "3600", LAST) as shown:
+        shown.wait_for("NAME", "STATE", "unknown")
+        shown.wait_for(MEMORY_OF_LAST, " 0.00")
+        shown.press("q")
+        assert shown.wait_for_end() == 0
+
+
+def test_with_an_endpoint_all_are_counted_at_once(many: FakeHost, tmp_path: Path) -> None:
+    with screen(many, ["-m", "topcon"], "--listen", f"unix:{tmp_path}/socket", LAST) as shown:
+        shown.wait_for("NAME", "STATE", MEMORY_OF_LAST)
+        shown.press("q")
+        assert shown.wait_for_end() == 0
+
+    assert b"unknown" not in shown.shown

@@ -209,8 +209,7 @@ class IoStat(NamedTuple):
     cost_indelay_usec: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HugetlbStat:
+class HugetlbStat(NamedTuple):
     """``hugetlb.SIZE.*`` for one size of page."""
 
     current: int | None
@@ -380,8 +379,7 @@ class FoundContainer:
     """Whether the path alone is too weak a sign: it is a container only if somebody confirms it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Isolated:
+class Isolated(NamedTuple):
     """Processes that share a namespace which is neither the host's nor a container's."""
 
     id: str
@@ -405,8 +403,7 @@ SANDBOXES = "sandboxes"
 """What browsers and desktop applications lock themselves into."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """A published port."""
 
     host_ip: str | None
@@ -513,8 +510,7 @@ class RuntimeSample:
         return container.runtime == (self.runtime or self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What could not be read, as data."""
 
     source: str
@@ -523,8 +519,7 @@ class Problem:
     """The one command that would mend it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineIds:
+class MachineIds(NamedTuple):
     """What tells this machine from another; empty where it cannot be read."""
 
     machine_id: str = ""
@@ -534,8 +529,7 @@ class MachineIds:
     boot_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskStat:
+class DiskStat(NamedTuple):
     """One device's line of ``/proc/diskstats`` (https://docs.kernel.org/admin-guide/iostats.html), since boot."""
 
     reads: int
@@ -553,8 +547,7 @@ class DiskStat:
     weighted_io_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class CpuCache:
+class CpuCache(NamedTuple):
     """A cache of a CPU, or one that a node's cores share."""
 
     node: int
@@ -566,21 +559,20 @@ class CpuCache:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MachineTopology:
+class MachineTopology(NamedTuple):
     """What the machine is built of, read once. None or empty: this machine does not say."""
 
     physical_cores: int | None = None
     sockets: int | None = None
-    dimms: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    dimms: Mapping[str, tuple[int, int]] = MappingProxyType({})
     """Kind of memory module, such as ``Registered-DDR4``: how many, bytes in all (EDAC)."""
     caches: tuple[CpuCache, ...] = ()
-    threads: Mapping[tuple[int, int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+    threads: Mapping[tuple[int, int, int], int] = MappingProxyType({})
     """Node, core, thread: how many threads its core has."""
-    node_memory_bytes: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
-    node_hugepages: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+    node_memory_bytes: Mapping[int, int] = MappingProxyType({})
+    node_hugepages: Mapping[tuple[int, int], int] = MappingProxyType({})
     """Node, size of page in KiB: how many there are."""
-    node_distances: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+    node_distances: Mapping[tuple[int, int], int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,8 +606,7 @@ class HostSample:
     """``PRETTY_NAME`` of ``os-release``; foreign text."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStat:
+class TaskStat(NamedTuple):
     """The processes and threads of a cgroup; of a container, also those of the cgroups inside it."""
 
     processes: int
@@ -641,8 +632,7 @@ class TaskStat:
     """Soft limit of its first process; None for no limit too."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerStat:
+class LayerStat(NamedTuple):
     """What a container has written into its own layer of the file system."""
 
     device: str
@@ -655,8 +645,7 @@ class LayerStat:
     inodes_free: int
 
 
-@dataclass(frozen=True, slots=True)
-class FilesystemStat:
+class FilesystemStat(NamedTuple):
     """A file system of the host (statvfs(3))."""
 
     size_bytes: int
@@ -665,8 +654,7 @@ class FilesystemStat:
     inodes_free: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProtocolStat:
+class ProtocolStat(NamedTuple):
     """What a network namespace counts of TCP and UDP."""
 
     tcp: Mapping[str, int]
@@ -762,8 +750,7 @@ class Sample:
     """None for a host that was captured or recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A line that a container has written. Foreign text: escape it before showing it."""
 
     time_ns: int | None

@@ -80,12 +80,15 @@ class Bundles:
         """The first file that was not understood, of those containers that were asked for last."""
         return next((kept.malformed for kept in self._kept.values() if kept.malformed), None)
 
-    def infos(self, wanted: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]]) -> tuple[ContainerInfo, ...]:
+    def infos(
+        self, wanted: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]], budget_s: float | None = None
+    ) -> tuple[ContainerInfo, ...]:
         """Return what can be found out about these containers, by the process each was started with.
 
-        The same objects as the last time, where nothing new was found.
+        The same objects as the last time, where nothing new was found. ``budget_s`` is another one for this call.
         """
         now = self._clock()
+        budget_s = self._budget_s if budget_s is None else budget_s
         if wanted is self._wanted and now < self._quiet_until:
             return self._infos
         if now >= self._proxies_until:
@@ -98,7 +101,7 @@ class Bundles:
                 before = None
             if before and (before.is_settled or now < before.retry_at):
                 kept[path] = before
-            elif self._clock() - now < self._budget_s:
+            elif self._clock() - now < budget_s:
                 kept[path] = _look(files, found, process, before, now + RETRY_S)
             elif before:
                 kept[path] = before

@@ -7,7 +7,6 @@ Two drivers make most of the names: systemd's, ``SLICE/PREFIX-NAME.scope``, and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,13 +43,14 @@ class _What(Enum):
     """Made under a container's name, and left empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """A name that a runtime gives to a cgroup."""
 
     what: _What
-    pattern: re.Pattern[str]
-    """Fits the component and those before it, the nearest first, each with a ``/`` after it.
+    pattern: str
+    """A regular expression, compiled when it is needed: few hosts have two runtimes.
+
+    Fits the component and those before it, the nearest first, each with a ``/`` after it.
 
     Groups: ``id`` of a container; ``pod`` and ``qos`` of a pod, which a container's component may carry too, with the
     pod's in ``slice``; ``namespace`` of a candidate.
@@ -82,8 +82,8 @@ def _placeholder(name: str, under: str = "") -> _Row:
     return _Row(_What.PLACEHOLDER, _pattern(name, under))
 
 
-def _pattern(name: str, under: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{name})/(?:{under})/" if under else f"(?:{name})/")
+def _pattern(name: str, under: str) -> str:
+    return f"(?:{name})/(?:{under})/" if under else f"(?:{name})/"
 
 
 _ROWS = (
@@ -158,7 +158,7 @@ _ROWS = (
 _ROW_OF = {f"row{index}": row for index, row in enumerate(_ROWS)}
 # Most components fit no row, and one search says so sooner than forty.
 _ANY = re.compile(
-    "|".join(f"(?P<{name}>{re.sub(r'[?]P<[a-z]+>', '?:', row.pattern.pattern)})" for name, row in _ROW_OF.items())
+    "|".join(f"(?P<{name}>{re.sub(r'[?]P<[a-z]+>', '?:', row.pattern)})" for name, row in _ROW_OF.items())
 )
 _NEAR = 3
 """How many of the components before one the rows look at."""
@@ -169,8 +169,7 @@ _GONE = " (deleted)"
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A container in a path."""
 
     runtime: str | None
@@ -189,8 +188,7 @@ def claims(path: str) -> tuple[Claim, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a cgroup lies: a container's own, a pod's own, inside a container, or none of these."""
 
     container: FoundContainer | None
@@ -273,7 +271,7 @@ def _fit(upwards: str) -> tuple[_Row, re.Match[str]] | None:
     if found is None:
         return None
     row = _ROW_OF[found.lastgroup or ""]
-    match = row.pattern.match(upwards)
+    match = re.match(row.pattern, upwards)
     return (row, match) if match else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import TYPE_CHECKING
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
@@ -245,9 +246,13 @@ class RuntimeWatch:
 
 def _kept(infos: tuple[ContainerInfo, ...], before: tuple[ContainerInfo, ...]) -> tuple[ContainerInfo, ...]:
     """Return the old object for each that says nothing new, and for all of them together."""
-    old = {info.id: info for info in before}
-    kept = tuple(known if (known := old.get(info.id)) == info and known is not None else info for info in infos)
-    return before if kept == before else kept
+    if len(infos) != len(before) or not all(map(is_, infos, before)):
+        old = {info.id: info for info in before}
+        infos = tuple(
+            known if (known := old.get(info.id)) is not None and (known is info or known == info) else info
+            for info in infos
+        )
+    return before if infos == before else infos
 
 
 class RuntimeWatches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.control import Control
 from rich.segment import Segment
@@ -40,12 +40,25 @@ class CellsUpdate(CompositorUpdate):
         return Strip(written).simplify().render(console)
 
 
+class _Line(NamedTuple):
+    """A line, or a part of one."""
+
+    segments: list[Segment]
+    ends: Mapping[int, int]
+    """The columns after which segments end, from left to right, and how many segments there are up to each."""
+
+    @property
+    def width(self) -> int:
+        """How many columns it takes."""
+        return next(reversed(self.ends), 0)
+
+
 class Painter:
     """Remembers each line as it was last sent."""
 
     def __init__(self) -> None:
         """Know nothing of the terminal yet."""
-        self._lines: dict[int, list[Segment]] = {}
+        self._lines: dict[int, _Line] = {}
 
     def forget(self) -> None:
         """Take nothing for granted: the terminal may show anything."""
@@ -58,24 +71,31 @@ class Painter:
         """
         parts = _of_screen(update) if isinstance(update, LayoutUpdate) else _of_spans(update)
         runs: list[tuple[int, int, list[Segment]]] = []
-        for y, x, segments in parts:
+        for y, x, segments in _whole(parts):
             shown = self._lines.get(y)
             if shown is None:
                 runs.append((y, x, segments))
                 if x == 0 and isinstance(update, LayoutUpdate):
-                    self._lines[y] = segments
+                    self._lines[y] = _Line(segments, _ends(segments))
                 continue
-            head, rest = split(shown, x) if x else ([], shown)
-            old, tail = split(rest, sum(segment.cell_length for segment in segments))
+            now = _Line(segments, _ends(segments))
+            if x == 0 and now.width == shown.width:
+                if shown.segments == segments:
+                    continue
+                runs += [(y, at, run) for at, run in _differing(shown, now)]
+                self._lines[y] = now
+                continue
+            head, rest = split(shown.segments, x) if x else ([], shown.segments)
+            old, tail = split(rest, now.width)
             line = [*head, *segments, *tail]
-            if (head or tail) and _text([*head, *old, *tail]) != _text(shown):
+            if (head or tail) and _text([*head, *old, *tail]) != _text(shown.segments):
                 # A wide character was cut in two: of the half that stays, the terminal makes what it likes.
                 runs.append((y, 0, line))
             elif old != segments:
                 runs += [(y, x + at, run) for at, run in differing(old, segments)]
             else:
                 continue
-            self._lines[y] = line
+            self._lines[y] = _Line(line, _ends(line))
         return CellsUpdate(runs) if runs else None
 
 
@@ -91,6 +111,32 @@ def _of_spans(update: ChopsUpdate) -> Iterator[tuple[int, int, list[Segment]]]:
             if strip is not None and x < end and chop_end > first:
                 part = strip.crop(max(first - x, 0), min(end, chop_end) - x)
                 yield y, max(first, x), list(part)
+
+
+def _whole(parts: Iterable[tuple[int, int, list[Segment]]]) -> Iterator[tuple[int, int, list[Segment]]]:
+    """Put the parts of a line together that touch each other: the rows, and the scroll bar beside them."""
+    y, x, end = -1, 0, 0
+    whole: list[Segment] = []
+    for part_y, part_x, segments in parts:
+        width = _width(segments)
+        if (part_y, part_x) == (y, end):
+            whole = whole + segments
+        else:
+            if whole:
+                yield y, x, whole
+            y, x, end, whole = part_y, part_x, part_x, segments
+        end += width
+    if whole:
+        yield y, x, whole
+
+
+def _width(segments: Iterable[Segment]) -> int:
+    return sum(map(_cells, segments))
+
+
+def _cells(segment: Segment) -> int:
+    # Most are plain, and to ask Rich takes ten times as long.
+    return len(segment.text) if segment.text.isascii() and segment.text.isprintable() else segment.cell_length
 
 
 def _text(segments: Iterable[Segment]) -> str:
@@ -118,18 +164,22 @@ def split(segments: Iterable[Segment], at: int) -> tuple[list[Segment], list[Seg
 
 def differing(old: Sequence[Segment], new: Sequence[Segment]) -> list[Run]:
     """Find what of ``new`` is not in ``old``, which is as wide: runs of whole segments, as few as there can be."""
+    return _differing(_Line(list(old), _ends(old)), _Line(list(new), _ends(new)))
+
+
+def _differing(before: _Line, now: _Line) -> list[Run]:
+    (old, ends_old), (new, ends_new) = before, now
     runs: list[Run] = []
-    ends_old, ends_new = _ends(old), _ends(new)
     cuts = sorted(ends_old.keys() & ends_new.keys())
     at, from_old, from_new = 0, 0, 0
     end_of_run = -1
     for cut in cuts:
         to_old, to_new = ends_old[cut], ends_new[cut]
-        if list(old[from_old:to_old]) != list(new[from_new:to_new]):
+        if old[from_old:to_old] != new[from_new:to_new]:
             if end_of_run == at:
                 runs[-1][1].extend(new[from_new:to_new])
             else:
-                runs.append((at, list(new[from_new:to_new])))
+                runs.append((at, new[from_new:to_new]))
             end_of_run = cut
         at, from_old, from_new = cut, to_old, to_new
     return runs
@@ -140,6 +190,6 @@ def _ends(segments: Iterable[Segment]) -> Mapping[int, int]:
     ends: dict[int, int] = {}
     at = 0
     for count, segment in enumerate(segments, 1):
-        at += segment.cell_length
+        at += _cells(segment)
         ends[at] = count
     return ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from rich.style import Style
 from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -28,11 +29,17 @@ TITLES = 1
 """Lines above the rows; they do not scroll."""
 
 
+KEPT_SCREENS = 4
+"""So many screens full of drawn lines are kept for when they are seen again."""
+
+
 class _Written(NamedTuple):
     """A row as it was written, and all that it was written from."""
 
     row: Row
     placed: Layout
+    top: float
+    moment: Moment
     moving: tuple[str, ...]
     spans: Spans
 
@@ -83,6 +90,7 @@ class TreeTable(ScrollView, can_focus=True):
         self._empty: str = ""
         self._written: dict[str, _Written] = {}
         self._painted: dict[int, tuple[Spans, bool]] = {}
+        self._strips: dict[tuple[int, bool], tuple[Spans, Strip]] = {}
 
     @property
     def _room(self) -> Size:
@@ -132,7 +140,8 @@ class TreeTable(ScrollView, can_focus=True):
         self._top = top_cores(shown, self._layout, self._moment)
         keys = {row.key for row in shown}
         self._written = {key: written for key, written in self._written.items() if key in keys}
-        changed = [Region(0, y, self._room.width, 1) for y in range(height) if self._painted.get(y) != self._line(y)]
+        width = self._room.width
+        changed = [Region(0, y, width, 1) for y in range(height) if self._painted.get(y) != self._line(y)]
         if changed:
             self.refresh(*changed)
 
@@ -147,18 +156,56 @@ class TreeTable(ScrollView, can_focus=True):
 
     def _row_spans(self, row: Row) -> Spans:
         """Write a row, unless it would say what it said."""
-        now = moving(row, self._layout, self._top, self._moment)
+        placed, top, moment = self._layout, self._top, self._moment
         before = self._written.get(row.key)
-        if before is None or before.row is not row or before.moving != now or before.placed != self._layout:
-            before = _Written(row, self._layout, now, row_spans(row, self._layout, self._top, self._moment))
-            self._written[row.key] = before
-        return before.spans
+        is_known = before is not None and before.row is row and before.placed == placed
+        if before is not None and is_known and before.moment is moment and before.top == top:
+            return before.spans
+        now = moving(row, placed, top, moment)
+        is_same = before is not None and is_known and before.moving == now
+        spans = before.spans if before is not None and is_same else row_spans(row, placed, top, moment)
+        self._written[row.key] = _Written(row, placed, top, moment, now, spans)
+        return spans
 
     def render_line(self, y: int) -> Strip:
         """Draw a line of the widget."""
         spans, has_cursor = self._painted[y] = self._line(y)
         background = self.get_component_rich_style("tree-table--cursor", partial=True) if has_cursor else None
         return to_strip(self, spans, self._room.width, background)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some lines; what was drawn before, be it elsewhere, is not drawn again.
+
+        Textual's own way keeps lines by their place, so that all of them would be drawn anew when they scroll.
+        """
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        strips = []
+        for y in crop.line_range:
+            strip = self._drawn(y)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip.crop(*crop.column_span))
+        return strips
+
+    def _drawn(self, y: int) -> Strip:
+        painted, line = self._painted.get(y), self._line(y)
+        spans, has_cursor = line if painted is None or painted != line else painted
+        known = self._strips.get((id(spans), has_cursor))
+        if known is None:
+            if len(self._strips) >= KEPT_SCREENS * self.size.height:
+                self._strips.clear()
+            # Beside the rows there may be room for a scroll bar.
+            beside = Style(bgcolor=self.background_colors[1].rich_color)
+            strip = self.render_line(y).adjust_cell_length(self.size.width, beside)
+            # The spans are kept along, so that no others can have their id.
+            known = self._strips[id(spans), has_cursor] = spans, strip
+        self._painted[y] = spans, has_cursor
+        return known[1]
+
+    def notify_style_update(self) -> None:
+        """Draw in other colours from now on."""
+        self._strips.clear()
+        super().notify_style_update()
 
     def hold(self) -> None:
         """Keep the cursor on its row from now on. Until somebody acts it stays at the top, whatever comes there."""
@@ -219,6 +266,7 @@ class TreeTable(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Ask for rows that fit the new size."""
         self._painted.clear()
+        self._strips.clear()
         self.post_message(self.Resized())
 
     def on_click(self, event: events.Click) -> None:
