@@ -32,6 +32,8 @@ USEC = 20
 SOME = 5
 SENT_GOALS = {f"{SOME} changing": "bytes-some"}
 SETTLE_S = 4.0
+FILLED_S = 75.0
+"""After which the lines of the last minute are full, and ages are in minutes."""
 PATIENCE_S = 5.0
 LEARN_KEYS = 20
 GAPS_S = (0.02, 0.2)
@@ -189,7 +191,8 @@ def _learn(controller: int, cursor: Cursor) -> None:
         for line, backgrounds in touched.items():
             for background in backgrounds:
                 counts.setdefault(background, []).append(line)
-        single = [(background, lines[0]) for background, lines in counts.items() if len(lines) == 1]
+        # Colours of text on the cursor come along with it, but stay on the line for a moment.
+        single = [(background, lines[0]) for background, lines in counts.items() if lines == [max(touched)]]
         if len(single) == 1 and len(counts) > 1:
             ((cursor.background, cursor.line),) = single
             for _ in range(LEARN_KEYS + 1):
@@ -217,7 +220,7 @@ def bytes_sent(seconds: float) -> tuple[float, float]:
     """Bytes a second: all, and those that the header is drawn with: the clock, and what the host does."""
     with on_terminal(TOPCON, LARGE) as (_, controller):
         read_titles(controller)
-        read_for(controller, SETTLE_S)
+        read_for(controller, FILLED_S)
         drawn = b"".join(drawing(controller, seconds))
     places = [(int(token[1]), token.start()) for token in TOKEN.finditer(drawn) if token[1]]
     ends = [start for _, start in places[1:]] + [len(drawn)]
