@@ -587,6 +587,14 @@ def test_a_runtime_is_settling_until_it_has_answered_or_been_silent_for_two_seco
     assert not watch.is_settling
 
 
+def test_before_they_are_followed_all_may_be_about_to_answer(clock: Clock, tmp_path: Path) -> None:
+    watches = RuntimeWatches(host_root=str(tmp_path), clock=clock)
+
+    assert watches.is_settling
+    watches.start()
+    assert not watches.is_settling
+
+
 # Waiting.
 
 

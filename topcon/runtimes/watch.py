@@ -277,8 +277,8 @@ class RuntimeWatches:
 
     def start(self) -> None:
         """Begin to follow; before this no socket is looked for."""
-        self._is_started = True
         self._search()
+        self._is_started = True
 
     def stop(self) -> None:
         """Stop following all of them."""
@@ -335,4 +335,4 @@ class RuntimeWatches:
     @property
     def is_settling(self) -> bool:
         """Whether one may be about to answer for the first time."""
-        return any(watch.is_settling for watch in self._watches.values())
+        return not self._is_started or any(watch.is_settling for watch in self._watches.values())
