@@ -1037,6 +1037,25 @@ def test_below_a_cgroup_that_does_nothing_nothing_is_looked_at(host: FakeHost, p
     ]
 
 
+def test_what_its_limit_counts_after_all_has_come_to_rest_is_seen(host: FakeHost) -> None:
+    """Of the periods of a limit the cgroup above knows nothing, and the last ends when nothing runs any more."""
+    wanted = tree(host, "/pod", "/pod/a")
+    cgroups = CgroupFs(read_hierarchies(host.proc_root, host.cgroup_root), Access(1000), refresh_s=1000)
+    for second in range(3):
+        cgroups.read(wanted, second)
+    ran = V2_FILES["cpu.stat"].replace("usage_usec 900", "usage_usec 950")
+    for path in wanted:
+        host.cgroup(path, {"cpu.stat": ran})
+    cgroups.read(wanted, 3)
+
+    for second, periods in enumerate((13, 14), start=4):
+        host.cgroup("/pod/a", {"cpu.stat": ran.replace("nr_periods 12", f"nr_periods {periods}")})
+        cpu = cgroups.read(wanted, second)[0][CgroupPath("/pod/a")].cpu
+
+        assert cpu is not None
+        assert cpu.nr_periods == periods
+
+
 def test_what_many_are_in_is_asked_for_them(host: FakeHost, preads: list[str]) -> None:
     tree(host, "/docker")
     wanted = tree(host, *(f"/docker/{number}" for number in range(20)))

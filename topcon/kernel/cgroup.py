@@ -78,7 +78,7 @@ _File = tuple[KeptFile[Any], _OpenSection]
 class _Signal:
     """A file that is read every time, with those of its cgroup that do not change unless it does."""
 
-    __slots__ = ("file", "hot", "inside", "is_blind", "owner", "part", "warm")
+    __slots__ = ("file", "group", "hot", "inside", "is_blind", "owner", "part", "warm")
 
     def __init__(self, owner: CgroupReader) -> None:
         self.owner = owner
@@ -90,6 +90,8 @@ class _Signal:
         self.warm: list[_File] = []
         self.is_blind = False
         """Whether there are files of which nothing tells that they have changed."""
+        self.group: _Group | None = None
+        """What it is looked at with."""
         self.inside = _Group([])
         """The same of the cgroups below: nothing changes there without changing here."""
 
@@ -101,10 +103,12 @@ class _Signal:
 class _Group:
     """Signals that are looked at together, those of files that are kept open at a stroke: the hottest loop of all."""
 
-    __slots__ = ("_fds", "_kept", "_others", "_raws", "_turnover", "signals")
+    __slots__ = ("_fds", "_kept", "_others", "_raws", "_turnover", "is_looked_at", "signals")
 
     def __init__(self, signals: list[_Signal]) -> None:
         self.signals = signals
+        self.is_looked_at = False
+        """Whether it was, in this reading."""
         self._turnover = -1
         """That of the time when they were sorted out."""
         self._kept: list[_Signal] = []
@@ -441,17 +445,24 @@ class CgroupFs:
         changed: dict[CgroupReader, list[_Signal]] = {}
         for signal in self._awake:
             changed.setdefault(signal.owner, []).append(signal)
-        looked = 0
+        looked: list[_Group] = []
         left = [self._outermost]
         while left:
             group = left.pop()
-            looked += len(group.signals)
+            group.is_looked_at = True
+            looked.append(group)
             for signal in group.look(self._access):
                 if signal not in self._awake:
                     changed.setdefault(signal.owner, []).append(signal)
                 if signal.inside.signals:
                     left.append(signal.inside)
-        return looked, changed
+        for signal in self._awake:
+            # Periods of its limit can end after all around it has come to rest.
+            if signal.group is not None and not signal.group.is_looked_at:
+                signal.look()
+        for group in looked:
+            group.is_looked_at = False
+        return sum(len(group.signals) for group in looked), changed
 
     def _read_all(self, reader: CgroupReader, now_ns: int) -> set[_Signal]:
         before = [signal.part for signal in reader.signals.values()]
@@ -470,7 +481,8 @@ class CgroupFs:
             owners = set()
             for field, signal in reader.signals.items():
                 above = self._above(path, field, signal.part)
-                (outermost if above is None else above.inside).signals.append(signal)
+                signal.group = outermost if above is None else above.inside
+                signal.group.signals.append(signal)
                 owners.add(None if above is None else above.owner)
             owner = owners.pop() if len(owners) == 1 else None
             reader.above = owner if owner in self._crowded else None
