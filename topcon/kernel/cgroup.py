@@ -78,15 +78,14 @@ _File = tuple[KeptFile[Any], _OpenSection]
 class _Signal:
     """A file that is read every time, with those of its cgroup that do not change unless it does."""
 
-    __slots__ = ("file", "group", "hot", "inside", "is_blind", "owner", "part", "warm")
+    __slots__ = ("group", "hot", "inside", "is_blind", "owner", "part", "warm")
 
     def __init__(self, owner: CgroupReader) -> None:
         self.owner = owner
         self.part: Part | None = None
         """Which file it is; None where there is none."""
-        self.file: KeptFile[Any] | None = None
         self.hot: _File | None = None
-        """The same, with its section."""
+        """The file itself."""
         self.warm: list[_File] = []
         self.is_blind = False
         """Whether there are files of which nothing tells that they have changed."""
@@ -97,21 +96,19 @@ class _Signal:
 
     def look(self) -> bool:
         """Read ahead, and say whether there is anything new, or may be."""
-        return self.is_blind if self.file is None else self.file.look()
+        return self.is_blind if self.hot is None else self.hot[0].look()
 
 
 class _Group:
     """Signals that are looked at together, those of files that are kept open at a stroke: the hottest loop of all."""
 
-    __slots__ = ("_fds", "_kept", "_others", "_raws", "_turnover", "is_looked_at", "signals")
+    __slots__ = ("_fds", "_kept", "_others", "_raws", "_turnover", "signals")
 
     def __init__(self, signals: list[_Signal]) -> None:
         self.signals = signals
-        self.is_looked_at = False
-        """Whether it was, in this reading."""
         self._turnover = -1
         """That of the time when they were sorted out."""
-        self._kept: list[_Signal] = []
+        self._kept: list[tuple[_Signal, KeptFile[Any]]] = []
         self._fds: list[int] = []
         self._raws: Sequence[bytes | None] = []
         self._others: list[_Signal] = []
@@ -127,21 +124,25 @@ class _Group:
             self._turnover = -1
             return [signal for signal in self.signals if signal.look()]
         news = []
-        for signal, raw, old in zip(self._kept, raws, self._raws, strict=True):
-            if raw != old and signal.file is not None:
+        for (signal, file), raw, old in zip(self._kept, raws, self._raws, strict=True):
+            if raw != old:
                 if len(raw) < SMALL_READ_BYTES:
-                    signal.file.put_ahead(raw)
+                    file.put_ahead(raw)
                 else:
-                    signal.file.look()
+                    file.look()
                 news.append(signal)
         self._raws = raws
         return news + [signal for signal in self._others if signal.look()] if self._others else news
 
     def _sort_out(self, access: Access) -> None:
-        self._kept = [signal for signal in self.signals if signal.file is not None and signal.file.fd >= 0]
-        self._others = [signal for signal in self.signals if signal.file is None or signal.file.fd < 0]
-        self._fds = [signal.file.fd for signal in self._kept if signal.file is not None]
-        self._raws = [signal.file.raw for signal in self._kept if signal.file is not None]
+        self._kept, self._others = [], []
+        for signal in self.signals:
+            if signal.hot is not None and signal.hot[0].fd >= 0:
+                self._kept.append((signal, signal.hot[0]))
+            else:
+                self._others.append(signal)
+        self._fds = [file.fd for _, file in self._kept]
+        self._raws = [file.raw for _, file in self._kept]
         self._turnover = access.turnover
 
 
@@ -209,7 +210,6 @@ class CgroupReader:
         """The last file that was not in its documented form, as of the last reading."""
         self.due_ns = 0
         """When all files are to be read again, on the monotonic clock."""
-        self.is_closed = False
         self.above: CgroupReader | None = None
         """The cgroup that this one is one of many in, and that counts what they do."""
         self._still_since_ns: int | None = None
@@ -238,13 +238,13 @@ class CgroupReader:
         """Sort out how often each file is read: one that would tell of others and is not there is only looked for."""
         signals = self.signals.values()
         for signal in signals:
-            signal.part, signal.file, signal.hot, signal.warm = None, None, None, []
+            signal.part, signal.hot, signal.warm = None, None, []
         self._cold: list[_File] = []
         self._own: list[_File] = []
         for section in self._sections:
             for part, file in section.files_to_read():
                 if part.tier is Tier.HOT and file.value is not None:
-                    section.signal.part, section.signal.file, section.signal.hot = part, file, (file, section)
+                    section.signal.part, section.signal.hot = part, (file, section)
                 else:
                     (section.signal.warm if part.tier is Tier.WARM else self._cold).append((file, section))
                 if part.is_own or part.tier is Tier.COLD:
@@ -336,7 +336,6 @@ class CgroupReader:
 
     def close(self) -> None:
         """Give all descriptors back."""
-        self.is_closed = True
         for file in self._files:
             file.close()
         for directory in self._directories.values():
@@ -445,12 +444,11 @@ class CgroupFs:
         changed: dict[CgroupReader, list[_Signal]] = {}
         for signal in self._awake:
             changed.setdefault(signal.owner, []).append(signal)
-        looked: list[_Group] = []
+        looked: set[_Group] = set()
         left = [self._outermost]
         while left:
             group = left.pop()
-            group.is_looked_at = True
-            looked.append(group)
+            looked.add(group)
             for signal in group.look(self._access):
                 if signal not in self._awake:
                     changed.setdefault(signal.owner, []).append(signal)
@@ -458,10 +456,8 @@ class CgroupFs:
                     left.append(signal.inside)
         for signal in self._awake:
             # Periods of its limit can end after all around it has come to rest.
-            if signal.group is not None and not signal.group.is_looked_at:
+            if signal.group not in looked:
                 signal.look()
-        for group in looked:
-            group.is_looked_at = False
         return sum(len(group.signals) for group in looked), changed
 
     def _read_all(self, reader: CgroupReader, now_ns: int) -> set[_Signal]:
@@ -523,7 +519,8 @@ class CgroupFs:
             if reader not in self._crowded
         ]
         heapify(self._due)
-        self._awake = {signal for signal in self._awake if not signal.owner.is_closed}
+        followed = set(self._readers.values())
+        self._awake = {signal for signal in self._awake if signal.owner in followed}
         self._outermost = None
         self._wanted = wanted
         self._samples = {}
