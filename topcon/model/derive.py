@@ -276,7 +276,8 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
     )
     info, found = group.info, group.found
     cgroup = step.sample.cgroups.get(found.path) if found else None
-    is_still = cgroup is None or step.cgroup_before(cgroup) == cgroup
+    old = None if cgroup is None else step.cgroup_before(cgroup)
+    is_still = _is_same(old, cgroup)
     if before is not None and step.is_same_tree:
         is_same = len(containers) == len(before.containers) and all(map(is_, containers, before.containers))
         if is_same and is_still and before.is_still:
@@ -288,7 +289,7 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
         usage = _total(containers, before, step.tick)
         started_ns = min([each.started_ns for each in containers if each.started_ns is not None], default=None)
     if cgroup is not None:
-        usage = _of_pod(usage, _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before))
+        usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
     pod = PodNode(
         _pod_key(group),
         info.kind,
