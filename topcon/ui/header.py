@@ -78,10 +78,16 @@ def _where(snapshot: Snapshot, status: Status, width: int) -> Spans:
 
 def _interval(snapshot: Snapshot, status: Status) -> Spans:
     """Say how often it is sampled, and why, if that is less often than was asked for."""
+    slowed = slowed_text(snapshot)
+    return [Span(f"{status.interval_s:g}s  ", Tone.DIM) if slowed is None else Span(f"{slowed}  ", Tone.WARN)]
+
+
+def slowed_text(snapshot: Snapshot) -> str | None:
+    """Say how often it is sampled if the budget has that slowed down, and None if not."""
     cost, own = snapshot.cost, snapshot.sample.own
     if cost is None or own is None or own.budget is None or not cost.is_slowed:
-        return [Span(f"{status.interval_s:g}s  ", Tone.DIM)]
-    return [Span(f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%  ", Tone.WARN)]
+        return None
+    return f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%"
 
 
 def _counts(snapshot: Snapshot, status: Status, width: int) -> Spans:

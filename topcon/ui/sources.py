@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.model.sample import SILENT_AFTER_S
 from topcon.text import UNKNOWN, padded, printable, to_bytes_text, to_count_text
+from topcon.ui.header import slowed_text
 from topcon.ui.spans import Span, Spans, Tone, fitted, width_of
 
 if TYPE_CHECKING:
@@ -149,17 +150,10 @@ def _own(snapshot: Snapshot, terminal: Terminal) -> list[Spans]:
         rate = UNKNOWN if terminal.bytes_per_second is None else f"{to_bytes_text(terminal.bytes_per_second)}/s"
         lines.append(_pair("to the screen", rate))
     if own is not None:
-        lines.append(_pair("interval", interval_text(snapshot, own.asked_interval_s)))
+        slowed, asked = slowed_text(snapshot), f"{own.asked_interval_s:g} s"
+        lines.append(_pair("interval", f"every {asked}" if slowed is None else f"{slowed}; {asked} was asked for"))
         lines.append(_pair("budget", UNKNOWN if own.budget is None else f"{_share(own.budget)}"))
     return lines
-
-
-def interval_text(snapshot: Snapshot, asked_s: float) -> str:
-    """Say how often it is sampled, and if that is not as often as was asked for, why."""
-    cost, own = snapshot.cost, snapshot.sample.own
-    if cost is None or own is None or own.budget is None or not cost.is_slowed:
-        return f"every {asked_s:g} s"
-    return f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%; {asked_s:g} s was asked for"
 
 
 def _share(share: float | None) -> str:
