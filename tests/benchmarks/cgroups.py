@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from integration.machine import remove_cgroup
 
 from topcon.kernel.mount import CGROUP_ROOT, read_hierarchies
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 HERE = Path(__file__).parent
-PATIENCE_S = 30.0
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def live_cgroups(count: int) -> Iterator[LiveCgroups]:
     finally:
         for root in roots:
             for path in [*paths, slice_]:
-                _remove(root + path)
+                remove_cgroup(root + path)
 
 
 def _enable_controllers(root: str, slice_: str) -> None:
@@ -83,22 +83,6 @@ def _enable_controllers(root: str, slice_: str) -> None:
         for controller in ("cpu", "memory", "io", "pids"):
             with suppress(OSError):
                 Path(directory, "cgroup.subtree_control").write_text(f"+{controller}")
-
-
-def _remove(directory: str) -> None:
-    """Remove a cgroup as soon as its processes are buried."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            os.rmdir(directory)  # noqa: PTH106  thousands of them
-        except FileNotFoundError:
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 class CReader:

@@ -33,6 +33,22 @@ def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_
         time.sleep(0.1)
 
 
+def remove_cgroup(directory: str | Path) -> None:
+    """Remove a cgroup as soon as its processes are buried; it may be gone already."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            os.rmdir(directory)  # noqa: PTH106  thousands of them
+        except FileNotFoundError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def skip_without(*programs: str) -> None:
     """Skip the test where we are not root, or a program is missing."""
     if os.geteuid() != 0:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.machine import remove_cgroup
 from topcon.config import Config
 from topcon.kernel import files
 from topcon.kernel.cgroup import CgroupFs
@@ -74,25 +75,11 @@ class Slice:
                 process.kill()
                 process.wait()
             for directory in directories:
-                removed(directory)
+                remove_cgroup(directory)
 
     def close(self) -> None:
         for root in self.roots:
-            removed(root)
-
-
-def removed(directory: Path) -> None:
-    """Remove a cgroup as soon as its processes are buried."""
-    until = time.monotonic() + 30
-    while True:
-        try:
-            directory.rmdir()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+            remove_cgroup(root)
 
 
 @pytest.fixture
