@@ -32,7 +32,7 @@ from topcon.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from topcon.actions import Actions, Request, Verb, Way
     from topcon.config import Config, Setting
@@ -46,6 +46,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 64
 EXIT_UNAVAILABLE = 69
 EXIT_INTERRUPTED = 130
+SERVED_UNTIL = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 LONGEST_GRACE_S = 86400
 COLLECTOR_THRESHOLDS = (50_000, 50, 100)
 """Samples and snapshots are free of cycles: to look through them for some took a tenth of a tick."""
@@ -290,24 +291,22 @@ def _run_ui(options: dict[str, Any]) -> int:
     theme = load_theme(config.theme)
     first.join()
 
+    threads: list[SamplerThread] = []
+
     def follow(on_snapshot: Callable[[Snapshot], object], on_failure: Callable[[BaseException], object]) -> Following:
         seen = _profiled(profile, sampler, on_snapshot)
-        thread = SamplerThread(sampler, config.interval, seen, on_failure, budget=config.budget)
 
         def begin() -> None:
             """Importing what talks to the runtimes takes a while, and the screen does not wait."""
-            try:
-                runtimes.start()
-                if sampler.is_partial:
-                    # It has no rates of what was not counted yet; those come with the thread's first.
-                    seen(sampler.tick())
-            except BaseException as error:  # noqa: BLE001  the front end ends with it
-                on_failure(error)
-            else:
-                thread.start()
+            runtimes.start()
+            if sampler.is_partial:
+                # It has no rates of what was not counted yet; those come with the next.
+                seen(sampler.tick())
 
         spare_collector()
-        threading.Thread(target=begin, name="topcon-start", daemon=True).start()
+        thread = SamplerThread(sampler, config.interval, seen, on_failure, begin=begin, budget=config.budget)
+        threads.append(thread)
+        thread.start()
 
         def set_interval(seconds: float) -> None:
             thread.interval_s = seconds
@@ -336,7 +335,8 @@ def _run_ui(options: dict[str, Any]) -> int:
             actions.close()
         if endpoint:
             endpoint.close()
-        sampler.close()
+        if all(thread.has_ended() for thread in threads):
+            sampler.close()
 
 
 def _profiled(
@@ -376,6 +376,20 @@ def _quietly(tick: Callable[[], object]) -> None:
         tick()
 
 
+@contextlib.contextmanager
+def _held(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Hold signals back, here and from the threads to come, until they are waited for.
+
+    Handlers do not do for who waits long: nothing would wake him from a sleep that begins just after one has come.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@_held(SERVED_UNTIL)
 def _run_serve(options: dict[str, Any]) -> int:
     from topcon.exporter.listen import LOOPBACK, notify
     from topcon.sampler import SamplerThread
@@ -387,15 +401,13 @@ def _run_serve(options: dict[str, Any]) -> int:
     config = replace(config, problems=(*config.problems, *exposed(config, web)))
     runtimes = build_runtimes(config)
     sampler = build_sampler(config, runtimes, groups=frozenset(config.enable_metrics))
-    ended = threading.Event()
     failures: list[BaseException] = []
+    waiting = threading.get_ident()
 
     def fail(error: BaseException) -> None:
         failures.append(error)
-        ended.set()
+        signal.pthread_kill(waiting, signal.SIGTERM)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda number, _: fail(_Ended(number)))
     # Who asks before the first reading waits for it.
     endpoint = build_endpoint(config, sampler, web)
     try:
@@ -411,16 +423,16 @@ def _run_serve(options: dict[str, Any]) -> int:
     for url in endpoint.urls:
         sys.stderr.write(f"topcon: {__version__} serves {url}\n")
     notify("READY=1")
-    ended.wait()
+    number = signal.sigwait(SERVED_UNTIL)
     notify("STOPPING=1")
-    thread.stop()
+    has_ended = thread.has_ended()
     _end_profile(profile)
     endpoint.close()
-    sampler.close()
-    failure = failures[0]
-    if isinstance(failure, _Ended):
-        return EXIT_INTERRUPTED if failure.number == signal.SIGINT else 0
-    raise failure
+    if has_ended:
+        sampler.close()
+    for failure in failures:
+        raise failure
+    return EXIT_INTERRUPTED if number == signal.SIGINT else 0
 
 
 def _teller(endpoint: Endpoint) -> Callable[[Snapshot], None]:
@@ -471,13 +483,6 @@ def _pace_teller() -> Callable[[Snapshot], str | None]:
         return None
 
     return tell
-
-
-class _Ended(Exception):
-    """Asked to end by a signal."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 @contextlib.contextmanager

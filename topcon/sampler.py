@@ -21,7 +21,7 @@ from topcon.model.sample import ROOT, CgroupPath, CgroupSample, OwnSample, Probl
 from topcon.runtimes.paths import Place, classify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+    from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.files import Access
@@ -197,7 +197,6 @@ class Sampler:
         self._pods: Mapping[CgroupPath, FoundPod] = {}
         self._wanted_for: tuple[Mapping[CgroupPath, int], tuple[Isolated, ...], Mapping[CgroupPath, int]] = {}, (), {}
         self._nameless: Mapping[CgroupPath, tuple[FoundContainer, ProcessSample]] = {}
-        self._told: tuple[tuple[ContainerInfo, ...], ...] = ()
         self._known: tuple[object, ...] = ()
         self._by_id: Mapping[ContainerId, ContainerInfo] = {}
         self._bundled: tuple[ContainerInfo, ...] = ()
@@ -280,9 +279,9 @@ class Sampler:
         if is_partial:
             cgroups = {path: cgroups.get(path) or CgroupSample(path, inode) for path, inode in wanted.items()}
         with readings.of("runtimes"):
-            runtimes, runtime_problems = self._look_at_runtimes(found)
+            runtimes, told, runtime_problems = self._look_at_runtimes(found)
         with readings.of("names"):
-            containers = self._name(found, processes, GLANCE_NAMES_S if is_glance else None)
+            containers = self._name(found, processes, told, GLANCE_NAMES_S if is_glance else None)
         # One that has been confirmed only now is a container.
         if any(self._is_of_container(each.cgroup) for each in isolated):
             isolated = tuple(each for each in isolated if not self._is_of_container(each.cgroup))
@@ -410,7 +409,8 @@ class Sampler:
 
     def _look_at_runtimes(
         self, found: Mapping[CgroupPath, FoundContainer]
-    ) -> tuple[tuple[RuntimeSample, ...], list[Problem]]:
+    ) -> tuple[tuple[RuntimeSample, ...], list[tuple[ContainerInfo, ...]], list[Problem]]:
+        """Return how each runtime is doing, what it tells, and what is wrong."""
         samples, problems, infos = [], [], []
         rest_s = self.pace.interval_s if self.pace and self.pace.is_slowed else 0.0
         for watch in self._sources.runtimes.look():
@@ -420,20 +420,19 @@ class Sampler:
             if problem and (not sample.lies_beneath or any(_may_be_of(sample, each) for each in found.values())):
                 problems.append(problem)
             infos.append(watch.infos)
-        self._told = tuple(infos)
-        return tuple(samples), problems
+        return tuple(samples), infos, problems
 
     def _name(
         self,
         found: Mapping[CgroupPath, FoundContainer],
         processes: Mapping[CgroupPath, ProcessSample],
+        told: Sequence[tuple[ContainerInfo, ...]],
         naming_s: float | None,
     ) -> tuple[ContainerInfo, ...]:
         """Gather what runtimes tell, and what files and processes tell of the containers that no runtime has named.
 
         ``naming_s`` is how long the latter may take; None for as long as it was set up for.
         """
-        told = self._told
         known = (found, processes, *told)
         is_same = len(known) == len(self._known) and all(map(is_, known, self._known))
         if not is_same:
@@ -511,6 +510,8 @@ _ROUNDING = 1e-6
 """Of a step: what sums are off by is not worth one."""
 _STEADY = 1.25
 """Ticks may be so many times as far apart as they have to be."""
+LAST_TICK_S = 2.0
+"""So long an end waits for the tick that goes on."""
 _START_S = 5.0
 """What is spent in the first seconds is the start's, not the ticks'."""
 
@@ -564,9 +565,10 @@ class SamplerThread(threading.Thread):
         on_snapshot: Callable[[Snapshot], object],
         on_failure: Callable[[BaseException], object],
         *,
+        begin: Callable[[], object] = lambda: None,
         budget: float | None = None,
     ) -> None:
-        """Call ``on_snapshot`` after each tick, ``on_failure`` once if one fails; both on this thread.
+        """Call ``begin``, then ``on_snapshot`` after each tick, ``on_failure`` once if one fails; all on this thread.
 
         Ticks are further apart than ``interval_s`` where they, and what they cost the daemons, would take more than
         ``budget``, a share of one core.
@@ -579,6 +581,7 @@ class SamplerThread(threading.Thread):
         self._spending = _Spending()
         self._on_snapshot = on_snapshot
         self._on_failure = on_failure
+        self._begin = begin
         self._stopped = threading.Event()
         self._woken = threading.Event()
 
@@ -595,6 +598,7 @@ class SamplerThread(threading.Thread):
     def run(self) -> None:
         """Tick until stopped."""
         try:
+            self._begin()
             due = time.monotonic()
             while not self._stopped.is_set():
                 self._sampler.pace = pace = self._pace()
@@ -633,3 +637,10 @@ class SamplerThread(threading.Thread):
         """Tick no more."""
         self._stopped.set()
         self._woken.set()
+
+    def has_ended(self) -> bool:
+        """Tick no more, and wait for the last tick; False if it takes so long that its files must be left open."""
+        self.stop()
+        if self.is_alive():
+            self.join(LAST_TICK_S)
+        return not self.is_alive()

@@ -792,10 +792,9 @@ def test_a_profile_that_cannot_be_written_at_the_end_is_told(
 
 
 class Serving:
-    """``topcon serve`` on a thread, with its signals sent by hand."""
+    """``topcon serve`` on a thread, which gets the signals."""
 
     def __init__(self, *arguments: str) -> None:
-        self.handlers: dict[int, Any] = {}
         self.ended: list[int | BaseException] = []
         self._thread = threading.Thread(target=self._serve, args=arguments)
 
@@ -810,7 +809,8 @@ class Serving:
 
     def end(self, number: int) -> int | BaseException:
         if self._thread.is_alive():
-            self.handlers[number](number, None)
+            assert self._thread.ident is not None
+            signal.pthread_kill(self._thread.ident, number)
         return self.wait()
 
     def wait(self) -> int | BaseException:
@@ -851,7 +851,6 @@ def serve(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
 
     def serve(*arguments: str) -> Serving:
         serving = Serving(*arguments)
-        monkeypatch.setattr(cli.signal, "signal", serving.handlers.__setitem__)
         monkeypatch.setattr(sys, "stderr", said)
         begun.append(serving)
         serving.start()

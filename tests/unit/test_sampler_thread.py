@@ -478,3 +478,58 @@ def test_a_sampler_is_told_the_pace(host: FakeHost, watched: Watched, threads: l
     watched.wait_for(1)
 
     assert sampler.pace == Pace(0.25, 0.25, 0.5)
+
+
+class Stuck:
+    """A sampler whose tick goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self.pace: Pace | None = None
+        self.begun = threading.Event()
+        self.released = threading.Event()
+
+    def tick(self) -> Any:
+        self.begun.set()
+        self.released.wait(PATIENCE_S)
+        raise RuntimeError
+
+
+def test_it_has_ended_only_with_its_last_tick(
+    watched: Watched, threads: list[SamplerThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAST_TICK_S", 0.05)
+    stuck = Stuck()
+    threads.append(thread_of(stuck, watched))
+    threads[0].start()
+    stuck.begun.wait(PATIENCE_S)
+
+    assert not threads[0].has_ended()
+
+    monkeypatch.setattr(module, "LAST_TICK_S", PATIENCE_S)
+    threading.Timer(0.05, stuck.released.set).start()
+    assert threads[0].has_ended()
+    assert not threads[0].is_alive()
+
+
+def test_what_it_begins_with_comes_before_the_first_tick(
+    host: FakeHost, watched: Watched, threads: list[SamplerThread]
+) -> None:
+    before: list[int] = []
+    sampler = host.sampler()
+    begin = lambda: before.append(len(watched.snapshots))  # noqa: E731  one line
+    threads.append(SamplerThread(sampler, 0.01, watched.snapshot, watched.failure, begin=begin))
+
+    threads[0].start()
+    watched.wait_for(2)
+
+    assert before == [0]
+
+
+def test_a_bug_in_what_it_begins_with_ends_it(host: FakeHost, watched: Watched, threads: list[SamplerThread]) -> None:
+    threads.append(SamplerThread(host.sampler(), 0.01, watched.snapshot, watched.failure, begin=lambda: 1 // 0))
+
+    threads[0].start()
+    threads[0].join(PATIENCE_S)
+
+    assert [type(error) for error in watched.failures] == [ZeroDivisionError]
+    assert watched.snapshots == []
