@@ -60,8 +60,8 @@ async def main() -> None:
                 await pilot.pause(1.0)
             picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="topcon"))
         (FOLDER / f"{name}.svg").write_text(picture)
-    thread.stop()
-    sampler.close()
+    if thread.has_ended():
+        sampler.close()
 
 
 if __name__ == "__main__":
