@@ -32,7 +32,7 @@ from topcon.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from topcon.actions import Actions, Request, Verb, Way
     from topcon.config import Config, Setting
@@ -376,20 +376,6 @@ def _quietly(tick: Callable[[], object]) -> None:
         tick()
 
 
-@contextlib.contextmanager
-def _held(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    """Hold signals back, here and from the threads to come, until they are waited for.
-
-    Handlers do not do for who waits long: nothing would wake him from a sleep that begins just after one has come.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@_held(SERVED_UNTIL)
 def _run_serve(options: dict[str, Any]) -> int:
     from topcon.exporter.listen import LOOPBACK, notify
     from topcon.sampler import SamplerThread
@@ -408,6 +394,9 @@ def _run_serve(options: dict[str, Any]) -> int:
         failures.append(error)
         signal.pthread_kill(waiting, signal.SIGTERM)
 
+    # Held back from here to the end, here and in the threads to come, until they are waited for: no handler would wake
+    # this thread from a sleep that begins just after a signal has come, and a second one does not cut the end short.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SERVED_UNTIL)
     # Who asks before the first reading waits for it.
     endpoint = build_endpoint(config, sampler, web)
     try:

@@ -47,6 +47,19 @@ def test_a_signal_ends_the_endpoint(topcon: Program, number: signal.Signals) -> 
         assert process.wait(timeout=5) == (130 if number is signal.SIGINT else 0)
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_does_not_cut_the_end_of_the_endpoint_short(topcon: Program, number: signal.Signals) -> None:
+    with topcon.started("serve", "--listen", "127.0.0.1:0") as process:
+        assert process.stderr is not None
+        assert "serves http://127.0.0.1:" in process.stderr.readline()
+        process.send_signal(number)
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.001)
+
+        assert process.returncode == (130 if number is signal.SIGINT else 0)
+
+
 def test_a_lost_terminal_ends_the_screen(terminal: Terminal) -> None:
     terminal.start()
     terminal.wait_for("quit")

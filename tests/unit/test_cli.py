@@ -844,6 +844,14 @@ def said() -> Said:
     return Said()
 
 
+@pytest.fixture(autouse=True)
+def _signals_come() -> Iterator[None]:
+    """Serving holds signals back to its end, which is otherwise that of the process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @pytest.fixture
 def serve(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Serving]]:
     """Begin to serve; what still does so after the test is told to end."""
