@@ -510,8 +510,6 @@ _ROUNDING = 1e-6
 """Of a step: what sums are off by is not worth one."""
 _STEADY = 1.25
 """Ticks may be so many times as far apart as they have to be."""
-LAST_TICK_S = 2.0
-"""So long an end waits for the tick that goes on."""
 _START_S = 5.0
 """What is spent in the first seconds is the start's, not the ticks'."""
 
@@ -553,6 +551,10 @@ class _Spending:
     def s_per_tick(self) -> float | None:
         """Seconds of CPU; None before it is known."""
         return self._spent_s / self._ticks if self._ticks else None
+
+
+LAST_TICK_S = 2.0
+"""So long an end waits for the tick that goes on."""
 
 
 class SamplerThread(threading.Thread):

@@ -179,7 +179,7 @@ WHY: dict[str, str] = {
     "glances": "The daemons use most of it, whoever watches; see the row without that",
     "docker-stats": "The daemons use most of it, whoever watches; see the row without that",
     "key": "A key that comes while a new tree is drawn waits for that, and the tick takes its turns on the interpreter",
-    "bytes-idle": "Ages that change, and in the first minute the lines of the last minute, which fill",
+    "bytes-idle": "Ages that change",
 }
 """Why a goal is not reached, by its name here: a sentence each."""
 
