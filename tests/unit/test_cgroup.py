@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptors import open_below
 from fakes import DETAIL, HYBRID_MOUNTS, SECOND_NS, V1_MOUNTS, V2_MOUNTS, FakeHost
 
 from topcon.kernel.cgroup import CgroupFs
@@ -163,12 +164,6 @@ def hybrid_host(tmp_path: Path, mounts: str = HYBRID_MOUNTS) -> FakeHost:
     if "cgroup2" in mounts:
         host.cgroup(WEB, V2_CORE | {"cpu.stat": "usage_usec 901\nuser_usec 601\nsystem_usec 301\n"}, "unified")
     return host
-
-
-def open_below(directory: str) -> list[str]:
-    """The files below a directory that this process has open."""
-    links = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
-    return [link for link in links if link.startswith(f"{directory}/")]
 
 
 # Version 2.

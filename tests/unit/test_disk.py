@@ -6,10 +6,10 @@ import errno
 import itertools
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from descriptors import open_below
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import HOSTILE_NAMES
@@ -31,6 +31,7 @@ from topcon.model.sample import CgroupPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from topcon.kernel.mount import Mount
 
@@ -96,32 +97,16 @@ def test_a_root_in_another_form_is_not_understood(line: bytes) -> None:
 # Walking.
 
 
-def held_open(top: Path) -> int:
-    """Count what is open below a directory's parent, in this process.
-
-    Whatever else is open may come and go meanwhile: by the collector, or by a thread that another test has left behind.
-    """
-    return sum(_leads(each, str(top.parent)) for each in Path("/proc/self/fd").iterdir())
-
-
-def _leads(descriptor: Path, folder: str) -> bool:
-    try:
-        return str(descriptor.readlink()).startswith(folder)
-    except OSError as error:
-        # So deep, it is the test's own.
-        return error.errno == errno.ENAMETOOLONG
-
-
 def walked(top: Path, meanwhile: Callable[[], object] = lambda: None) -> Layer | None:
     """Walk to the end, and let something happen at each pause; no descriptor may be left."""
-    before = held_open(top)
+    before = sorted(open_below(top.parent))
     going = walk(os.open(top, os.O_RDONLY | os.O_DIRECTORY))
     try:
         while True:
             next(going)
             meanwhile()
     except StopIteration as end:
-        assert held_open(top) == before
+        assert sorted(open_below(top.parent)) == before
         layer: Layer | None = end.value
         return layer
 
@@ -187,7 +172,7 @@ def test_a_tree_deeper_than_a_path_can_be_long_is_walked_with_few_descriptors(to
     os.close(deepest)
     held = []
 
-    layer = walked(top, lambda: held.append(held_open(top)))
+    layer = walked(top, lambda: held.append(len(open_below(top.parent))))
 
     assert layer is not None
     assert layer.used_inodes == depth + 1
@@ -539,16 +524,16 @@ def test_a_long_walk_goes_on_from_round_to_round(host: Host) -> None:
 def test_a_walk_that_is_left_holds_nothing_open(host: Host, end: str) -> None:
     host.container(100, files=9)
     disks = host.disks()
-    before = held_open(host.root)
+    before = open_below(host.root)
     rounds(disks, host, container(WEB, 100))
-    assert held_open(host.root) > before
+    assert len(open_below(host.root)) > len(before)
 
     if end == "gone":
         rounds(disks, host)
     else:
         disks.close()
 
-    assert held_open(host.root) == before
+    assert open_below(host.root) == before
 
 
 def test_walking_takes_no_more_than_its_share_and_everyone_has_their_turn(host: Host) -> None:

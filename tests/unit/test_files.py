@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptors import open_below
 
 from topcon.errors import ParseError
 from topcon.kernel.files import (
@@ -42,13 +43,6 @@ def to_text(raw: bytes, path: str) -> Text:
     if raw.startswith(b"malformed"):
         raise ParseError(path, raw.decode())
     return Text(raw)
-
-
-def open_below(directory: Path) -> list[str]:
-    """The files below a directory that this process has open."""
-    # The listing's own descriptor is gone when its link is asked for, so links may be missing.
-    links = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
-    return [link for link in links if link.startswith(f"{directory}/")]
 
 
 def failing(call: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
