@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 DAEMON_NAMES = ("dockerd", "containerd", "podman", "conmon")
 """The beginnings of the names of what runtimes run; what they watch over runs under other names."""
-# Beside those that tests may be running with.
-conftest.BRIDGE, conftest.GATEWAY = "topcon-bench0", "172.31.252.1"
 WITH_NETWORK = 200
 """So many containers have a network of their own, on a bridge; there are no more addresses."""
 

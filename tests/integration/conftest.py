@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
-BRIDGE, GATEWAY = "topcon-test0", "172.31.251.1"
+BRIDGE_PREFIX = "topcon-"
+BRIDGE, GATEWAY = f"{BRIDGE_PREFIX}{os.getpid()}", f"172.31.{os.getpid() % 256}.1"
+"""Of this run alone: others may be going on beside it, or may have been killed and have left theirs."""
 IMAGE = "topcon-test/busybox:latest"
 APPLETS = ("cat", "dd", "false", "httpd", "kill", "nc", "ps", "sh", "sleep", "true", "wget", "yes")
 PYTHON = "/usr/bin/python3"
@@ -148,9 +150,18 @@ class Dockerd:
         self.api.import_image_from_data(busybox_layer(APPLETS), repository=repository, tag=tag)
 
 
+def remove_forsaken_bridges() -> None:
+    """Remove the bridges of runs that were killed before they could do so."""
+    for link in Path("/sys/class/net").glob(f"{BRIDGE_PREFIX}*"):
+        pid = link.name.removeprefix(BRIDGE_PREFIX)
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            subprocess.run(["ip", "link", "delete", link.name], check=False)
+
+
 @contextmanager
 def running_dockerd() -> Iterator[Dockerd]:
     """A daemon with an image, for the time of the block."""
+    remove_forsaken_bridges()
     with private_folder() as folder:
         subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
         daemon = Dockerd(folder)
