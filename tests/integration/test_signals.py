@@ -40,8 +40,8 @@ def test_a_signal_ends_the_screen(terminal: Terminal, number: signal.Signals) ->
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_endpoint(topcon: Program, number: signal.Signals) -> None:
     with topcon.started("serve", "--listen", "127.0.0.1:0") as process:
-        assert process.stderr is not None
-        assert "serves http://127.0.0.1:" in process.stderr.readline()
+        _port_once_serving(process)
+
         process.send_signal(number)
 
         assert process.wait(timeout=5) == (130 if number is signal.SIGINT else 0)
@@ -50,8 +50,8 @@ def test_a_signal_ends_the_endpoint(topcon: Program, number: signal.Signals) -> 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_second_signal_does_not_cut_the_end_of_the_endpoint_short(topcon: Program, number: signal.Signals) -> None:
     with topcon.started("serve", "--listen", "127.0.0.1:0") as process:
-        assert process.stderr is not None
-        assert "serves http://127.0.0.1:" in process.stderr.readline()
+        _port_once_serving(process)
+
         process.send_signal(number)
         while process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -112,8 +112,7 @@ def test_control_c_ends_a_command_without_a_word(topcon: Program) -> None:
 
 def test_a_port_in_use_and_a_bad_address_are_one_line(topcon: Program) -> None:
     with topcon.started("serve", "--listen", "127.0.0.1:0") as process:
-        assert process.stderr is not None
-        port = process.stderr.readline().rsplit(":", 1)[1].split("/")[0]
+        port = _port_once_serving(process)
 
         taken = topcon.run("serve", "--listen", f"127.0.0.1:{port}", check=False)
     foreign = topcon.run("serve", "--listen", "203.0.113.7:9338", check=False)
@@ -123,6 +122,14 @@ def test_a_port_in_use_and_a_bad_address_are_one_line(topcon: Program) -> None:
     assert "address already in use" in taken.stderr
     assert (foreign.returncode, foreign.stderr.count("\n")) == (69, 1)
     assert (nonsense.returncode, nonsense.stderr.count("\n")) == (64, 1)
+
+
+def _port_once_serving(process: subprocess.Popen[str]) -> str:
+    """Wait until topcon says that it serves, and return where."""
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert "serves http://127.0.0.1:" in told
+    return told.rsplit(":", 1)[1].split("/")[0]
 
 
 def _descendants(pid: int) -> list[int]:
