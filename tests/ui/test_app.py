@@ -202,11 +202,11 @@ async def test_sorting_by_the_menu_and_by_steps(make_app: Callable[..., TopconAp
         await pilot.pause()
         assert len(app.screen_stack) == 1
 
-        before = app._view.sort
+        before = app._tree.view.sort
         await pilot.press("greater_than_sign")
-        assert app._view.sort != before
+        assert app._tree.view.sort != before
         await pilot.press("less_than_sign")
-        assert app._view.sort == before
+        assert app._tree.view.sort == before
 
 
 async def test_stopped_ones_hide_and_come_back(make_app: Callable[..., TopconApp]) -> None:
@@ -614,7 +614,7 @@ async def test_letters_that_are_typed_ahead_go_where_they_were_meant(
             app.post_message(events.Key({"/": "slash"}.get(character, character), character))
         await _settled(app, pilot)
 
-        assert (app._filter_text, app._view.sort, len(app.screen_stack)) == (filtered, sort, 1)
+        assert (app._tree.filter_text, app._tree.view.sort, len(app.screen_stack)) == (filtered, sort, 1)
 
 
 async def test_a_letter_that_is_typed_answers_nothing(make_app: Callable[..., TopconApp]) -> None:

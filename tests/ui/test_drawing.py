@@ -244,15 +244,15 @@ async def test_a_tree_that_is_hidden_is_not_drawn_until_it_is_seen_again(
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("enter")
         await pilot.pause()
-        before = app._rows
+        before = app._tree._rows
         app.post_message(SnapshotReady(snapshot := busy.tick(10)))
         await pilot.pause()
-        assert app._rows is before
+        assert app._tree._rows is before
 
         await pilot.press("escape")
         await pilot.pause()
-        assert app._rows is not None
-        assert app._rows.pods is snapshot.pods
+        assert app._tree._rows is not None
+        assert app._tree._rows.pods is snapshot.pods
 
 
 async def test_the_keys_are_looked_up_again_only_if_others_would_work(

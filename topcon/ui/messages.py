@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from topcon.actions import Outcome, Verb, Way
-    from topcon.model.snapshot import ContainerNode, Snapshot
+    from topcon.model.snapshot import Snapshot
 
 
 @dataclass
@@ -28,23 +27,6 @@ class SamplerFailed(Message):
     """The sampler has ended with an error."""
 
     error: BaseException
-
-
-@dataclass
-class QuestionReady(Message):
-    """What an action would do is known."""
-
-    verb: Verb
-    container: ContainerNode
-    consequences: list[str]
-    way: Way
-
-
-@dataclass
-class ActionEnded(Message):
-    """An action has ended, well or not."""
-
-    outcome: Outcome
 
 
 @dataclass
