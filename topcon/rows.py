@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
@@ -29,6 +30,16 @@ FOLDED_AT_FIRST = frozenset(f"pod:{PodKind.NAMESPACE}:{pod}" for pod in FOLDED)
 """The rows of what would flood the tree."""
 
 
+class Arrangement(StrEnum):
+    """What hangs below what."""
+
+    TREE = "tree"
+    FLAT = "flat"
+    PODS = "pods"
+    IMAGES = "images"
+    RUNTIMES = "runtimes"
+
+
 @dataclass(frozen=True, slots=True)
 class ViewState:
     """What the person chose to see."""
@@ -39,6 +50,19 @@ class ViewState:
     is_reversed: bool = False
     filter: Filter = EVERYTHING
     has_stopped: bool = True
+    has_sandboxes: bool = True
+    has_system: bool = True
+    """What would flood the tree, folded at first."""
+    only_sick: bool = False
+    """Only containers with a warning or worse."""
+    arrangement: Arrangement = Arrangement.TREE
+    column_set: str = "overview"
+    columns: tuple[str, ...] | None = None
+    """The names of the columns that the person chose, in their order; None for those of the set."""
+    scroll: int = 0
+    """How many of the columns beside the name are scrolled out of sight, to the left."""
+    marks: frozenset[str] = frozenset()
+    """The keys of the rows that are marked."""
 
     def toggled(self, key: str) -> ViewState:
         """Fold a row, or unfold it."""

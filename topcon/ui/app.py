@@ -70,14 +70,16 @@ class TopconApp(App[int]):
     CSS_PATH = "topcon.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "tree", "the tree", show=False),
-        Binding("4", "namespaces", "namespaces: who shares which; 1 goes back", show=False),
-        Binding("6", "sources", "sources: how reading goes, and what topcon costs; 1 goes back", show=False),
-        Binding("colon", "command", "a command; those there are stand below", show=False, priority=True),
-        Binding("f", "freeze", "freeze the screen; counting goes on", show=False),
-        Binding("question_mark,f1", "help", "help"),
-        Binding("q,f10", "quit", "quit"),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("1", "tree", "the tree", show=False, id="tree"),
+        Binding("4", "namespaces", "namespaces: who shares which; 1 goes back", show=False, id="namespaces"),
+        Binding(
+            "6", "sources", "sources: how reading goes, and what topcon costs; 1 goes back", show=False, id="sources"
+        ),
+        Binding("colon", "command", "a command; those there are stand below", show=False, priority=True, id="command"),
+        Binding("f", "freeze", "freeze the screen; counting goes on", show=False, id="freeze"),
+        Binding("question_mark,f1", "help", "help", id="help"),
+        Binding("q,f10", "quit", "quit", id="quit"),
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="interrupt"),
     ]
 
     def __init__(

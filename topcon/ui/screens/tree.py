@@ -39,21 +39,21 @@ class TreeScreen(Screen[None]):
     is_view: ClassVar[bool] = True
     """Whether other views can take its place."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,o", "details", "details"),
+        Binding("enter,o", "details", "details", id="details"),
         # First in line, since letters follow these two: typed ahead, they would still go to the tree.
-        Binding("slash,f4", "filter", "filter", priority=True),
-        Binding("s,f6", "sort_menu", "sort", priority=True),
-        Binding("less_than_sign", "sort_by(-1)", "sort by the column to the left", show=False),
-        Binding("greater_than_sign", "sort_by(1)", "sort by the column to the right", show=False),
-        Binding("r", "reverse", "reverse the order", show=False),
-        Binding("a", "stopped", "show or hide stopped ones", show=False),
-        Binding("escape", "clear", "back: the filter; never quits", show=False),
-        Binding("S", "act('stop')", "stop"),
-        Binding("S", "act('start')", "start"),
-        Binding("R", "act('restart')", "restart"),
-        Binding("P", "act('pause')", "pause"),
-        Binding("P", "act('unpause')", "unpause"),
-        Binding("K,f9", "act('kill')", "kill"),
+        Binding("slash,f4", "filter", "filter", priority=True, id="filter"),
+        Binding("s,f6", "sort_menu", "sort", priority=True, id="sort"),
+        Binding("less_than_sign", "sort_by(-1)", "sort by the column to the left", show=False, id="sort-left"),
+        Binding("greater_than_sign", "sort_by(1)", "sort by the column to the right", show=False, id="sort-right"),
+        Binding("r", "reverse", "reverse the order", show=False, id="reverse"),
+        Binding("a", "stopped", "show or hide stopped ones", show=False, id="stopped"),
+        Binding("escape", "clear", "back: the filter; never quits", show=False, id="back"),
+        Binding("S", "act('stop')", "stop", id="stop"),
+        Binding("S", "act('start')", "start", id="start"),
+        Binding("R", "act('restart')", "restart", id="restart"),
+        Binding("P", "act('pause')", "pause", id="pause"),
+        Binding("P", "act('unpause')", "unpause", id="unpause"),
+        Binding("K,f9", "act('kill')", "kill", id="kill"),
     ]
 
     def __init__(

@@ -49,17 +49,17 @@ class TreeTable(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"tree-table--cursor", "tree-table--titles", *TONE_CLASSES}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "up", show=False),
-        Binding("down,j", "move(1)", "down", show=False),
-        Binding("pageup", "move_page(-1.0)", "page up", show=False),
-        Binding("pagedown", "move_page(1.0)", "page down", show=False),
-        Binding("ctrl+u", "move_page(-0.5)", "half a page up", show=False),
-        Binding("ctrl+d", "move_page(0.5)", "half a page down", show=False),
-        Binding("home,g", "move_to(0)", "first row", show=False),
-        Binding("end,G", "move_to(-1)", "last row", show=False),
-        Binding("left,minus", "fold", "fold, or go to the row above", show=False),
-        Binding("right,plus", "unfold", "unfold", show=False),
-        Binding("asterisk", "unfold_all", "fold or unfold all", show=False),
+        Binding("up,k", "move(-1)", "up", show=False, id="up"),
+        Binding("down,j", "move(1)", "down", show=False, id="down"),
+        Binding("pageup", "move_page(-1.0)", "page up", show=False, id="page-up"),
+        Binding("pagedown", "move_page(1.0)", "page down", show=False, id="page-down"),
+        Binding("ctrl+u", "move_page(-0.5)", "half a page up", show=False, id="half-page-up"),
+        Binding("ctrl+d", "move_page(0.5)", "half a page down", show=False, id="half-page-down"),
+        Binding("home,g", "move_to(0)", "first row", show=False, id="first"),
+        Binding("end,G", "move_to(-1)", "last row", show=False, id="last"),
+        Binding("left,minus", "fold", "fold, or go to the row above", show=False, id="fold"),
+        Binding("right,plus", "unfold", "unfold", show=False, id="unfold"),
+        Binding("asterisk", "unfold_all", "fold or unfold all", show=False, id="fold-all"),
     ]
 
     @dataclass
