@@ -10,6 +10,7 @@ from textual import events
 
 from topcon.actions import Verb
 from topcon.model.sample import LogLine
+from topcon.ui import app as app_module
 from topcon.ui.messages import SamplerFailed, SnapshotReady
 from topcon.ui.screens import detail
 from topcon.ui.screens.confirm import ConfirmScreen
@@ -220,7 +221,27 @@ async def test_stopped_ones_hide_and_come_back(make_app: Callable[..., TopconApp
         assert "done" in names(app)
 
 
-async def test_a_frozen_screen_goes_on_counting(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+@pytest.mark.parametrize("keys", [(), ("f",)], ids=["live", "frozen"])
+async def test_old_data_is_told_to_be_old(
+    make_app: Callable[..., TopconApp], busy: BusyHost, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(app_module, "LATE_S", 0.2)
+    app = make_app(interval_s=0.1)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(*keys)
+        while " old" not in text(app, "#header"):
+            await pilot.pause(0.05)
+        await pilot.press(*keys)
+        app.post_message(SnapshotReady(busy.tick()))
+        await pilot.pause()
+
+        assert " old" not in text(app, "#header")
+
+
+async def test_a_frozen_screen_goes_on_counting(
+    make_app: Callable[..., TopconApp], busy: BusyHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "LATE_S", 3600.0)
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("f")

@@ -104,9 +104,11 @@ def test_a_host_without_cgroups_has_a_dash_for_them() -> None:
 def test_what_is_less_important_gives_way_on_a_narrow_screen() -> None:
     snapshot = tree_of(SHOP, mode=CgroupMode.V2, findings=[finding("web", CRITICAL)])
 
-    assert "cgroup" not in lines(snapshot, 80)[0]
-    assert "up 1d 3h" in lines(snapshot, 80)[0]
-    assert lines(snapshot, 40)[0].startswith(" testhost  2 up ■ 1 ")
+    assert "6.12.0-test" not in lines(snapshot, 80)[0]
+    assert " · up 1d 3h · cgroup v2 " in lines(snapshot, 80)[0]
+    assert "cgroup" not in lines(snapshot, 70)[0]
+    assert lines(snapshot, 40)[0] == " testhost   2 up · 1 stopped   ■ 1   1s "
+    assert lines(snapshot, 20)[0] == " testhost   ■ 1     "
 
 
 def test_it_counts_what_is_sick_but_not_what_is_only_worth_knowing() -> None:
@@ -119,9 +121,9 @@ def test_it_counts_what_is_sick_but_not_what_is_only_worth_knowing() -> None:
 
 
 def test_it_says_that_stopped_ones_are_hidden() -> None:
-    assert "1 stopped hidden" in lines(tree_of(SHOP), hides_stopped=True)[0]
+    assert "1 stopped hidden" in lines(tree_of(SHOP), hidden=("stopped",))[0]
     assert "hidden" not in lines(tree_of(SHOP))[0]
-    assert "stopped" not in lines(tree_of(pod_of(node_of("web"))), hides_stopped=True)[0]
+    assert "stopped" not in lines(tree_of(pod_of(node_of("web"))), hidden=("stopped",))[0]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,12 @@ def test_it_says_that_stopped_ones_are_hidden() -> None:
         ({"is_read_only": True}, "read-only"),
         ({"endpoint": "127.0.0.1:9338"}, "127.0.0.1:9338"),
         ({"interval_s": 0.5}, "0.5s"),
+        ({"filter": "web", "matches": 2}, "2 of 3"),
+        ({"hidden": ("sandboxes", "system")}, "hides sandboxes, system"),
+        ({"only_sick": True}, "only sick"),
+        ({"marked": 4}, "4 marked"),
+        ({"has_mouse": False}, "mouse off"),
+        ({"age_s": 12.3}, "12s old"),
     ],
 )
 def test_what_is_unusual_about_topcon_itself_is_said(status: dict[str, Any], shown: str) -> None:
@@ -212,7 +220,9 @@ def test_no_line_is_wider_than_the_screen_or_moves_the_cursor(width: int, name: 
         host=HostNode(host_of(name=name, kernel=name), 1.0, None),
         problems=(Problem(name, name, name),) * 3 if is_odd else (),
     )
-    status = Status(1.0, filter=name, is_frozen=is_odd, is_read_only=True, endpoint="[::1]:9338", hides_stopped=True)
+    status = Status(
+        1.0, filter=name, is_frozen=is_odd, is_read_only=True, endpoint="[::1]:9338", hidden=("stopped", "system")
+    )
 
     for line in [
         *header_lines(snapshot, status, width),

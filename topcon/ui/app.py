@@ -18,7 +18,7 @@ from topcon.ui.acting import Acting
 from topcon.ui.command import COMMANDS, parse_command
 from topcon.ui.driver import TerminalDriver
 from topcon.ui.ending import STATUS_BASE, ending_on_signals, has_terminal
-from topcon.ui.header import Status, header_lines, wrong_line
+from topcon.ui.header import Status, header_lines, hidden_of, wrong_line
 from topcon.ui.messages import SamplerFailed, SnapshotReady
 from topcon.ui.painter import Painter
 from topcon.ui.screens.tree import TreeScreen
@@ -26,6 +26,7 @@ from topcon.ui.sources import Terminal
 from topcon.ui.spans import Span, Tone, fitted
 from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.small import HEIGHTS, WIDTHS
 from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     Follow = Callable[[Callable[[Snapshot], object], Callable[[BaseException], object]], "Following"]
 
 SIGHUP_STATUS = STATUS_BASE + 1
+LATE_S = 2.0
+"""A snapshot that is older than the next one should be by so much is told to be old."""
 TERMINAL_SAMPLES = 11
 """How many snapshots back it is looked for what the terminal was sent since."""
 
@@ -69,6 +72,8 @@ class TopconApp(App[int]):
     TITLE = "topcon"
     CSS_PATH = "topcon.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "tree", "the tree", show=False, id="tree"),
         Binding("4", "namespaces", "namespaces: who shares which; 1 goes back", show=False, id="namespaces"),
@@ -111,6 +116,7 @@ class TopconApp(App[int]):
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._newest = first
         self._shown = first
+        self._shown_since_s = time.monotonic()
         self._interval_s = interval_s
         self._parse_interval = parse_interval
         self._refusal: str | None = None
@@ -154,6 +160,12 @@ class TopconApp(App[int]):
         self.screen_change_signal.subscribe(self, self._come_to_screen)
         self.app_resume_signal.subscribe(self, self._paint_anew)
         self.call_after_refresh(self._begin)
+        self.set_interval(LATE_S / 2, self._watch_age)
+
+    def _watch_age(self) -> None:
+        """Say how old what is shown is, should nothing new come."""
+        if self._age_s() is not None:
+            self._draw_header()
 
     def _begin(self) -> None:
         self._drawn_s = time.thread_time()
@@ -179,7 +191,7 @@ class TopconApp(App[int]):
         self._newest = message.snapshot
         self._sent.append((message.snapshot.sample.monotonic_ns, self._written_bytes() or 0))
         if not self._is_frozen:
-            self._shown = message.snapshot
+            self._shown, self._shown_since_s = message.snapshot, time.monotonic()
         if self._is_behind():
             self._is_draw_owed = True
         elif self._is_frozen:
@@ -231,6 +243,11 @@ class TopconApp(App[int]):
         full = [at for at, screen in enumerate(stack) if not isinstance(screen, ModalScreen)]
         return stack[full[-1] if full else 0 :]
 
+    def _draw_header(self) -> None:
+        for screen in self._seen_screens():
+            for lines in screen.query("#header").results(Lines):
+                lines.show(self._header(screen.size.width))
+
     def _draw_wrong(self) -> None:
         """Show how far an action has got, also where the rest stands still."""
         screen = self.screen
@@ -270,11 +287,22 @@ class TopconApp(App[int]):
             interval_s=self._interval_s,
             filter=self._tree.filter_text,
             is_frozen=self._is_frozen,
+            age_s=self._age_s(),
             is_read_only=self._acting is None,
             endpoint=self._endpoint,
-            hides_stopped=not self._tree.view.has_stopped,
+            hidden=hidden_of(self._tree.view),
+            only_sick=self._tree.view.only_sick,
+            marked=len(self._tree.view.marks),
         )
         return header_lines(self._shown, status, width)
+
+    def _age_s(self) -> float | None:
+        """How long what is shown has been there, if that is longer than it should be."""
+        age_s = time.monotonic() - self._shown_since_s
+        interval_s = self._interval_s
+        if self._shown is not None and self._shown.cost is not None:
+            interval_s = max(interval_s, self._shown.cost.interval_s)
+        return age_s if age_s > LATE_S + (0.0 if self._is_frozen else interval_s) else None
 
     def _wrong(self, width: int) -> Spans:
         if self._refusal is not None:
@@ -354,7 +382,7 @@ class TopconApp(App[int]):
         """Hold the screen still, or go on with what is now."""
         self._is_frozen = not self._is_frozen
         if not self._is_frozen:
-            self._shown = self._newest
+            self._shown, self._shown_since_s = self._newest, time.monotonic()
         self._draw()
 
     def action_help(self) -> None:

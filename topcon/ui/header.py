@@ -6,13 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.columns import SEVERITY_MARKS
 from topcon.model.sample import ContainerKey, State
 from topcon.model.snapshot import Severity
 from topcon.text import (
+    cut,
     printable,
+    to_age_text,
     to_bytes_text,
     to_percent_text,
     to_uptime_text,
@@ -21,15 +23,24 @@ from topcon.ui.spans import Span, Spans, Tone, bars, fitted, sparkline, spread, 
 from topcon.ui.table import severity_tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from topcon.model.history import History
     from topcon.model.snapshot import Finding, PressureShare, Snapshot
+    from topcon.rows import ViewState
 
 LEAST_TOP_PRESSURE = 0.05
 STALL_WARNING = 0.2
 HISTORY_WIDTH = 10
 PRESSURE_WIDTH = 5
-WIDE, NARROW = 100, 60
-"""Columns of the screen from which there is room for more, and below which there is room for little."""
+WIDE = 100
+"""From so many columns on there is room for more."""
+HOST_WIDTH, FILTER_WIDTH = 24, 30
+"""The most that a name and an expression get."""
+STOPPED = "stopped"
+HIDEABLE = {"has_stopped": STOPPED, "has_sandboxes": "sandboxes", "has_system": "system"}
+"""What the fields of `ViewState` that hide something are called."""
+_COUNTED = (Severity.CRITICAL, Severity.WARNING)
 _STATE, _SEVERITY = attrgetter("info.state"), attrgetter("severity")
 
 
@@ -39,10 +50,32 @@ class Status:
 
     interval_s: float
     filter: str = ""
+    matches: int | None = None
+    """How many containers the filter lets through; None without one."""
+    hidden: tuple[str, ...] = ()
+    """What is kept out of sight, in the words of `HIDEABLE`."""
+    only_sick: bool = False
+    marked: int = 0
     is_frozen: bool = False
     is_read_only: bool = False
+    has_mouse: bool = True
+    """Whether clicks come to topcon, not to the terminal."""
+    age_s: float | None = None
+    """How old what is shown is, where that is more than it should be."""
     endpoint: str | None = None
-    hides_stopped: bool = False
+
+
+class _Part(NamedTuple):
+    """A piece of the first line. Where it is narrow, those of the greatest number give way first; 0 stays."""
+
+    priority: int
+    spans: Spans
+    is_right: bool = False
+
+
+def hidden_of(view: ViewState) -> tuple[str, ...]:
+    """Return what a view hides."""
+    return tuple(word for name, word in HIDEABLE.items() if not getattr(view, name))
 
 
 def header_lines(snapshot: Snapshot, status: Status, width: int) -> list[Spans]:
@@ -51,35 +84,66 @@ def header_lines(snapshot: Snapshot, status: Status, width: int) -> list[Spans]:
 
 
 def _where(snapshot: Snapshot, status: Status, width: int) -> Spans:
+    parts = [part for part in (*_host_parts(snapshot), *_count_parts(snapshot, status)) if part.spans]
+    parts += [part._replace(is_right=True) for part in _status_parts(snapshot, status) if part.spans]
+    while _width_of(parts) > width and (least := max(part.priority for part in parts)) > 0:
+        parts = [part for part in parts if part.priority < least]
+    left = [span for part in parts if not part.is_right for span in part.spans]
+    right = [span for part in parts if part.is_right for span in (*part.spans, Span("  "))]
+    return spread([Span(" "), *left], [*right[:-1], Span(" ")] if right else [], width)
+
+
+def _width_of(parts: list[_Part]) -> int:
+    """How wide the line is at least, with a blank at either end and one between its sides."""
+    gaps = sum(len("  ") for part in parts if part.is_right)
+    return len(" ") + sum(width_of(part.spans) for part in parts) + gaps
+
+
+def _host_parts(snapshot: Snapshot) -> Iterator[_Part]:
     host = snapshot.sample.host
-    left = [
-        Span(" "),
-        Span(printable(host.name), Tone.STRONG),
-        Span(f" · {printable(host.kernel)}", Tone.DIM) if width >= WIDE else Span(""),
-        Span(f" · up {to_uptime_text(host.uptime_s)}", Tone.DIM) if width >= NARROW else Span(""),
-        Span(f" · cgroup {snapshot.sample.mode or '-'}", Tone.DIM) if width >= WIDE else Span(""),
-        Span("   " if width >= NARROW else "  "),
-        *_counts(snapshot, status, width),
-    ]
-    clock = datetime.fromtimestamp(snapshot.sample.wall_ns / 1e9).astimezone()
-    right = []
+    yield _Part(0, [Span(cut(printable(host.name), HOST_WIDTH), Tone.STRONG)])
+    yield _Part(10, [Span(f" · {printable(host.kernel)}", Tone.DIM)])
+    yield _Part(7, [Span(f" · up {to_uptime_text(host.uptime_s)}", Tone.DIM)])
+    yield _Part(9, [Span(f" · cgroup {snapshot.sample.mode or '-'}", Tone.DIM)])
+
+
+def _count_parts(snapshot: Snapshot, status: Status) -> Iterator[_Part]:
+    states = Counter(map(_STATE, snapshot.containers.values()))
+    stopped = sum(count for state, count in states.items() if state.is_stopped)
+    restarting = states[State.RESTARTING]
+    live = sum(count for state, count in states.items() if state.is_live)
+    yield _Part(2, [Span(f"   {live} up")])
+    yield _Part(4, [Span(f" · {restarting} restarting", Tone.WARN)] if restarting else [])
+    if stopped and STOPPED in status.hidden:
+        yield _Part(1, [Span(f" · {stopped} {STOPPED} hidden", Tone.ACCENT)])
+    elif stopped:
+        yield _Part(5, [Span(f" · {stopped} {STOPPED}", Tone.DIM)])
+    severities = Counter(map(_SEVERITY, snapshot.findings))
+    for at, severity in enumerate(severity for severity in _COUNTED if severities[severity]):
+        gap = "   " if at == 0 else "  "
+        yield _Part(0, [Span(f"{gap}{SEVERITY_MARKS[severity]} {severities[severity]}", severity_tone(severity))])
+
+
+def _status_parts(snapshot: Snapshot, status: Status) -> Iterator[_Part]:
+    """Say what is not as it is when topcon starts, and when it is."""
     if status.filter:
-        right += [Span(f"/{printable(status.filter)}", Tone.ACCENT), Span("  ")]
-    if status.is_frozen:
-        right += [Span("FROZEN", Tone.WARN), Span("  ")]
-    if status.is_read_only:
-        right += [Span("read-only", Tone.ACCENT), Span("  ")]
-    if status.endpoint and width >= WIDE:
-        right += [Span(status.endpoint, Tone.DIM), Span("  ")]
-    right += _interval(snapshot, status) if width >= NARROW else []
-    right.append(Span(f"{clock:%H:%M:%S} "))
-    return spread(left, right, width)
-
-
-def _interval(snapshot: Snapshot, status: Status) -> Spans:
-    """Say how often it is sampled, and why, if that is less often than was asked for."""
+        yield _Part(0, [Span(cut(f"/{printable(status.filter)}", FILTER_WIDTH), Tone.ACCENT)])
+    if status.matches is not None:
+        yield _Part(3, [Span(f"{status.matches} of {len(snapshot.containers)}", Tone.DIM)])
+    others = [each for each in status.hidden if each != STOPPED]
+    yield _Part(1, [Span(f"hides {', '.join(others)}", Tone.ACCENT)] if others else [])
+    yield _Part(1, [Span("only sick", Tone.ACCENT)] if status.only_sick else [])
+    yield _Part(1, [Span(f"{status.marked} marked", Tone.ACCENT)] if status.marked else [])
+    yield _Part(0, [Span("FROZEN", Tone.WARN)] if status.is_frozen else [])
+    if status.age_s is not None:
+        yield _Part(0, [Span(f"{to_age_text(status.age_s)} old", Tone.WARN)])
+    yield _Part(1, [Span("read-only", Tone.ACCENT)] if status.is_read_only else [])
+    yield _Part(3, [] if status.has_mouse else [Span("mouse off", Tone.ACCENT)])
+    yield _Part(8, [Span(status.endpoint, Tone.DIM)] if status.endpoint else [])
     slowed = slowed_text(snapshot)
-    return [Span(f"{status.interval_s:g}s  ", Tone.DIM) if slowed is None else Span(f"{slowed}  ", Tone.WARN)]
+    yield _Part(4, [Span(f"{status.interval_s:g}s", Tone.DIM) if slowed is None else Span(slowed, Tone.WARN)])
+    clock = datetime.fromtimestamp(snapshot.sample.wall_ns / 1e9).astimezone()
+    yield _Part(6, [Span(f"{clock:%H:%M:%S}")])
 
 
 def slowed_text(snapshot: Snapshot) -> str | None:
@@ -88,25 +152,6 @@ def slowed_text(snapshot: Snapshot) -> str | None:
     if cost is None or own is None or own.budget is None or not cost.is_slowed:
         return None
     return f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%"
-
-
-def _counts(snapshot: Snapshot, status: Status, width: int) -> Spans:
-    states = Counter(map(_STATE, snapshot.containers.values()))
-    stopped = sum(count for state, count in states.items() if state.is_stopped)
-    restarting = states[State.RESTARTING]
-    spans = [Span(f"{sum(count for state, count in states.items() if state.is_live)} up", Tone.PLAIN)]
-    if restarting and width >= NARROW:
-        spans.append(Span(f" · {restarting} restarting", Tone.WARN))
-    if stopped and width >= NARROW:
-        hidden = " hidden" if status.hides_stopped else ""
-        spans.append(Span(f" · {stopped} stopped{hidden}", Tone.DIM))
-    severities = Counter(map(_SEVERITY, snapshot.findings))
-    for severity in (Severity.CRITICAL, Severity.WARNING):
-        count = severities[severity]
-        if count:
-            gap = "   " if width >= NARROW else " "
-            spans.append(Span(f"{gap}{SEVERITY_MARKS[severity]} {count}", severity_tone(severity)))
-    return spans
 
 
 def _how_much(snapshot: Snapshot, width: int) -> Spans:

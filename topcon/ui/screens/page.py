@@ -9,6 +9,7 @@ from textual.screen import Screen
 from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines, ScrollLines
+from topcon.ui.widgets.small import Small
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ class PageScreen(Screen[None]):
         yield Lines(id="wrong")
         yield CommandLine()
         yield Keys(id="keys")
+        yield Small()
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the page of this snapshot."""

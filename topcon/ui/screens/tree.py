@@ -18,6 +18,7 @@ from topcon.ui.table import Moment
 from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.small import Small
 from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class TreeScreen(Screen[None]):
         yield Input(id="filter", placeholder="words in the name, pod, image or id", compact=True)
         yield CommandLine()
         yield Keys(id="keys")
+        yield Small()
 
     def on_mount(self) -> None:
         """Take the keys."""
