@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from topcon.model.rates import ratio
 from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, PodNode
 from topcon.text import (
     BYTES_WIDTH,
+    UNKNOWN,
     cut,
     printable,
     to_age_text,
@@ -19,12 +25,19 @@ from topcon.text import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from topcon.model.history import History
-    from topcon.model.snapshot import Severity, Usage
+    from topcon.model.sample import CgroupSample, MemoryStat
+    from topcon.model.snapshot import PressureShare, Severity, Usage
+
+    Found = Mapping[str, Severity]
+    """The codes of findings, and how bad each is."""
 
 Node = PodNode | ContainerNode
+NOTHING_FOUND: Found = MappingProxyType({})
+GROUPS = ("image:", "runtime:")
+"""How the keys of what is only put together for a view begin; no pod's does."""
 
 
 class Line(NamedTuple):
@@ -33,6 +46,17 @@ class Line(NamedTuple):
     node: Node
     severity: Severity | None
     """The worst finding of the node, and of its containers."""
+    found: Found = NOTHING_FOUND
+    """What was found in it, and in its containers."""
+    pod: str = ""
+    """The title of the pod that it is in; empty for a container by itself. Foreign text."""
+    is_prefixed: bool = False
+    """Whether the name alone does not tell it from others, so that its pod stands before it."""
+
+    @property
+    def title(self) -> str:
+        """What the row is called: foreign text, to be escaped."""
+        return f"{self.pod}/{title_of(self.node)}" if self.is_prefixed else title_of(self.node)
 
     @property
     def usage(self) -> Usage:
@@ -87,6 +111,10 @@ class Column:
     """For a sparkline in place of the text."""
     help: str = ""
     is_left: bool = False
+    is_live: bool = False
+    """Whether it goes up and down all the time: what shows the same is then sorted as if it were the same."""
+    codes: frozenset[str] = frozenset()
+    """The findings that are about what it says."""
 
 
 def state_text(line: Line) -> str:
@@ -121,12 +149,96 @@ def _state_value(line: Line) -> float:
     return _STATE_ORDER.get(node.info.state, 5.0) + 0.1 * _HEALTHY_LAST[node.info.health]
 
 
+def is_group(node: Node) -> bool:
+    """Whether a node is only put together for a view: the containers of an image, say."""
+    return node.key.startswith(GROUPS)
+
+
+def _containers(node: Node) -> tuple[ContainerNode, ...]:
+    return node.containers if isinstance(node, PodNode) else (node,)
+
+
+def _same_or_count(values: Iterable[str | None], what: str) -> str | None:
+    """Return what all have in common, or else how many different ones they have."""
+    known = {value for value in values if value is not None}
+    return f"{len(known)} {what}" if len(known) > 1 else next(iter(known), None)
+
+
 def _runtime(line: Line) -> str:
-    return str(line.node.kind if isinstance(line.node, PodNode) else line.node.info.runtime)
+    if isinstance(line.node, PodNode) and not is_group(line.node):
+        return str(line.node.kind)
+    return _same_or_count((each.info.runtime for each in _containers(line.node)), "runtimes") or ""
+
+
+def _image(line: Line) -> str | None:
+    return _same_or_count((each.info.image for each in _containers(line.node)), "images")
 
 
 def _pressure(line: Line) -> float | None:
     return line.usage.pressure.worst_some if line.usage.pressure else None
+
+
+def _some(line: Line, name: str) -> float | None:
+    stalled: PressureShare | None = getattr(line.usage.pressure, name, None)
+    return stalled.some if stalled else None
+
+
+def _full(line: Line, name: str) -> float | None:
+    stalled: PressureShare | None = getattr(line.usage.pressure, name, None)
+    return stalled.full if stalled else None
+
+
+def _cgroups(node: Node) -> list[CgroupSample]:
+    """The cgroups that count all of a node, none of it twice."""
+    if isinstance(node, PodNode) and node.cgroup is None:
+        keys = {each.key for each in node.containers}
+        return [each.cgroup for each in node.containers if each.cgroup is not None and each.outer not in keys]
+    return [node.cgroup] if node.cgroup is not None else []
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _memory(line: Line, get: Callable[[MemoryStat], int | None]) -> int | None:
+    return _sum(get(cgroup.memory) for cgroup in _cgroups(line.node) if cgroup.memory is not None)
+
+
+def _peak(line: Line) -> int | None:
+    # Peaks are of different moments: their sum is none.
+    return _memory(line, lambda memory: memory.peak) if len(_cgroups(line.node)) == 1 else None
+
+
+def _disk(line: Line, name: str) -> int | None:
+    return _sum(getattr(stat, name) for cgroup in _cgroups(line.node) for stat in (cgroup.io or {}).values())
+
+
+def _cpu_time_s(line: Line) -> float | None:
+    usec = _sum(cgroup.cpu.usage_usec for cgroup in _cgroups(line.node) if cgroup.cpu is not None)
+    return None if usec is None else usec / 1e6
+
+
+def _oom_kills(line: Line) -> int | None:
+    return _sum(
+        each.oom_kills if each.oom_kills or (each.cgroup is not None and each.cgroup.memory is not None) else None
+        for each in _containers(line.node)
+    )
+
+
+def _restarts(line: Line) -> int | None:
+    return _sum(each.info.restarts for each in _containers(line.node))
+
+
+def _pids_share(line: Line) -> float | None:
+    return ratio(line.usage.pids, line.usage.pids_limit)
+
+
+def _started_text(line: Line) -> str:
+    if line.node.started_ns is None:
+        return UNKNOWN
+    return f"{datetime.fromtimestamp(line.node.started_ns / 1e9).astimezone():%Y-%m-%d %H:%M}"
 
 
 def title_of(node: Node) -> str:
@@ -139,13 +251,26 @@ def title_of(node: Node) -> str:
     return node.name if role is Role.WORKLOAD else f"{node.name} ({role})"
 
 
-def _title_value(line: Line) -> str:
-    return title_of(line.node).lower()
-
+PERCENT_WIDTH, COUNT_WIDTH = 4, 5
+"""The widest that `to_percent_text` and `to_count_text` write."""
+OVERVIEW_PRIORITY = 100
+"""Columns of a greater number are in sets of their own."""
+_ANON: Callable[[MemoryStat], int | None] = attrgetter("anon")
+_FILE: Callable[[MemoryStat], int | None] = attrgetter("file")
+_SWAP: Callable[[MemoryStat], int | None] = attrgetter("swap_current")
 
 NAME = Column(
-    "name", "NAME", "n", 0, 0, _title_value, lambda line, _: printable(title_of(line.node)), help="name", is_left=True
+    "name",
+    "NAME",
+    "n",
+    0,
+    0,
+    lambda line: line.title.lower(),
+    lambda line, _: printable(line.title),
+    help="name",
+    is_left=True,
 )
+SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
 FINDING = Column(
     "finding",
     "",
@@ -156,7 +281,18 @@ FINDING = Column(
     lambda line, _: SEVERITY_MARKS.get(line.severity, " "),
     help="worst finding",
 )
-SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
+STATE = Column(
+    "state",
+    "STATE",
+    "s",
+    10,
+    10,
+    _state_value,
+    lambda line, _: state_text(line),
+    help="state and health",
+    is_left=True,
+    codes=frozenset({"oom-killed", "restart-loop", "unhealthy", "unknown-to-runtime"}),
+)
 
 AGE = Column(
     "age",
@@ -167,22 +303,69 @@ AGE = Column(
     lambda line: None if line.since_ns is None else -line.since_ns,
     lambda line, wall_ns: to_age_text(line.age_s(wall_ns)),
     help="time since the start, or since the end",
+    codes=frozenset({"restart-loop"}),
 )
+
+
+def _bytes(
+    start: tuple[str, str, str, int], value: Callable[[Line], float | None], meaning: str, *codes: str
+) -> Column:
+    """Make a column of bytes, or of bytes a second: name, title, letter and priority; value, help and findings."""
+    name, title, letter, priority = start
+    return Column(
+        name,
+        title,
+        letter,
+        BYTES_WIDTH,
+        priority,
+        value,
+        lambda line, _: to_bytes_text(value(line)),
+        help=meaning,
+        is_live=True,
+        codes=frozenset(codes),
+    )
+
+
+def _stalled(
+    start: tuple[str, str, str, int], value: Callable[[Line], float | None], meaning: str, *codes: str
+) -> Column:
+    """Make a column of a pressure, in the same way."""
+    name, title, letter, priority = start
+    return Column(
+        name,
+        title,
+        letter,
+        max(PERCENT_WIDTH, len(title)),
+        priority,
+        value,
+        lambda line, _: to_percent_text(value(line)),
+        help=meaning,
+        is_live=True,
+        codes=frozenset(codes),
+    )
+
+
+def _count(start: tuple[str, str, str, int], value: Callable[[Line], int | None], meaning: str, *codes: str) -> Column:
+    """Make a column of a count, in the same way."""
+    name, title, letter, priority = start
+    return Column(
+        name,
+        title,
+        letter,
+        COUNT_WIDTH,
+        priority,
+        value,
+        lambda line, _: to_count_text(value(line)),
+        help=meaning,
+        is_live=True,
+        codes=frozenset(codes),
+    )
+
 
 COLUMNS = (
     NAME,
     FINDING,
-    Column(
-        "state",
-        "STATE",
-        "s",
-        10,
-        10,
-        _state_value,
-        lambda line, _: state_text(line),
-        help="state and health",
-        is_left=True,
-    ),
+    STATE,
     Column(
         "runtime",
         "RUNTIME",
@@ -204,6 +387,7 @@ COLUMNS = (
         lambda *_: "",
         history=lambda line: line.usage.cpu_history,
         help="CPU over the last minute",
+        is_live=True,
     ),
     Column(
         "cpu",
@@ -214,113 +398,259 @@ COLUMNS = (
         lambda line: line.usage.cpu_cores,
         lambda line, _: to_cores_text(line.usage.cpu_cores),
         help="CPUs used",
+        is_live=True,
+        codes=frozenset({"cpu-starved", "cpu-throttled"}),
     ),
     Column(
         "cpu%",
         "%LIM",
         "C",
-        4,
+        PERCENT_WIDTH,
         40,
         lambda line: line.usage.cpu_limit_share,
         lambda line, _: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.cpu_limit_share),
         share=lambda line: line.usage.cpu_limit_share,
         help="CPUs used of the limit",
+        is_live=True,
+        codes=frozenset({"cpu-throttled"}),
     ),
     Column(
-        "mem",
-        "MEM",
-        "m",
-        BYTES_WIDTH,
-        0,
+        "cpu-limit",
+        "CPUS",
+        "L",
+        5,
+        110,
+        lambda line: line.usage.cpu_limit_cores,
+        lambda line, _: "" if line.usage.cpu_limit_cores is None else to_cores_text(line.usage.cpu_limit_cores),
+        help="limit of CPUs",
+    ),
+    Column(
+        "cpu-time",
+        "TIME",
+        "T",
+        4,
+        110,
+        _cpu_time_s,
+        lambda line, _: to_age_text(_cpu_time_s(line)),
+        help="CPU time since the start",
+        is_live=True,
+    ),
+    _bytes(
+        ("mem", "MEM", "m", 0),
         lambda line: line.usage.memory_bytes,
-        lambda line, _: to_bytes_text(line.usage.memory_bytes),
-        help="memory, working set",
+        "memory, working set",
+        "memory-near-limit",
+        "memory-stalled",
     ),
     Column(
         "mem%",
         "%LIM",
         "M",
-        4,
+        PERCENT_WIDTH,
         20,
         lambda line: line.usage.memory_limit_share,
         lambda line, _: "" if line.usage.memory_limit_bytes is None else to_percent_text(line.usage.memory_limit_share),
         share=lambda line: line.usage.memory_limit_share,
         help="memory of the limit",
+        is_live=True,
+        codes=frozenset({"memory-near-limit"}),
     ),
+    Column(
+        "mem-limit",
+        "LIMIT",
+        "l",
+        BYTES_WIDTH,
+        110,
+        lambda line: line.usage.memory_limit_bytes,
+        lambda line, _: "" if line.usage.memory_limit_bytes is None else to_bytes_text(line.usage.memory_limit_bytes),
+        help="limit of memory",
+    ),
+    _bytes(("anon", "ANON", "A", 110), lambda line: _memory(line, _ANON), "memory that no file is behind"),
+    _bytes(("file", "FILE", "F", 110), lambda line: _memory(line, _FILE), "memory that holds files, the page cache"),
+    _bytes(("swap", "SWAP", "S", 110), lambda line: _memory(line, _SWAP), "memory that was moved to swap"),
+    _bytes(("peak", "PEAK", "K", 110), _peak, "most memory since the start"),
+    _count(("oom", "OOM", "O", 110), _oom_kills, "processes killed for memory since the start", "oom-killed"),
     Column(
         "throttled",
         "THR",
         "t",
-        4,
+        PERCENT_WIDTH,
         50,
         lambda line: line.usage.throttled_share,
         lambda line, _: "" if line.usage.cpu_limit_cores is None else to_percent_text(line.usage.throttled_share),
         help="periods throttled by the CPU limit",
+        is_live=True,
+        codes=frozenset({"cpu-throttled"}),
     ),
-    Column(
-        "psi",
-        "PSI",
-        "p",
-        4,
-        60,
+    _stalled(
+        ("psi", "PSI", "p", 60),
         _pressure,
-        lambda line, _: to_percent_text(_pressure(line)),
-        help="time stalled for CPU, memory or I/O, the worst",
+        "time stalled for CPU, memory or I/O, the worst",
+        "cpu-starved",
+        "io-stalled",
+        "memory-stalled",
     ),
+    _stalled(
+        ("psi-cpu", "PSI·C", "P", 110),
+        lambda line: _some(line, "cpu"),
+        "time in which some waited for a CPU",
+        "cpu-starved",
+    ),
+    _stalled(
+        ("psi-cpu-full", "FULL·C", "X", 110),
+        lambda line: _full(line, "cpu"),
+        "time in which all waited for a CPU",
+        "cpu-starved",
+    ),
+    _stalled(
+        ("psi-mem", "PSI·M", "e", 110),
+        lambda line: _some(line, "memory"),
+        "time in which some waited for memory",
+        "memory-stalled",
+    ),
+    _stalled(
+        ("psi-mem-full", "FULL·M", "E", 110),
+        lambda line: _full(line, "memory"),
+        "time in which all waited for memory",
+        "memory-stalled",
+    ),
+    _stalled(
+        ("psi-io", "PSI·I", "o", 110),
+        lambda line: _some(line, "io"),
+        "time in which some waited for a disk",
+        "io-stalled",
+    ),
+    _stalled(
+        ("psi-io-full", "FULL·I", "Y", 110),
+        lambda line: _full(line, "io"),
+        "time in which all waited for a disk",
+        "io-stalled",
+    ),
+    _bytes(("rx", "NET↓", "r", 30), lambda line: line.usage.rx_bytes_per_second, "received, bytes a second"),
+    _bytes(("tx", "NET↑", "x", 30), lambda line: line.usage.tx_bytes_per_second, "sent, bytes a second"),
+    _bytes(("rx-total", "RX", "v", 110), lambda line: line.usage.rx_bytes, "bytes received since the start"),
+    _bytes(("tx-total", "TX", "V", 110), lambda line: line.usage.tx_bytes, "bytes sent since the start"),
+    _bytes(("read", "READ", "d", 90), lambda line: line.usage.read_bytes_per_second, "read from disks, bytes a second"),
+    _bytes(
+        ("write", "WRITE", "w", 90), lambda line: line.usage.write_bytes_per_second, "written to disks, bytes a second"
+    ),
+    _bytes(("read-total", "RD", "D", 110), lambda line: _disk(line, "rbytes"), "bytes read since the start"),
+    _bytes(("write-total", "WR", "W", 110), lambda line: _disk(line, "wbytes"), "bytes written since the start"),
+    _count(("pids", "PIDS", "i", 100), lambda line: line.usage.pids, "processes and threads", "pids-near-limit"),
     Column(
-        "rx",
-        "NET↓",
-        "r",
-        BYTES_WIDTH,
-        30,
-        lambda line: line.usage.rx_bytes_per_second,
-        lambda line, _: to_bytes_text(line.usage.rx_bytes_per_second),
-        help="received, bytes a second",
+        "pids%",
+        "%PID",
+        "I",
+        PERCENT_WIDTH,
+        110,
+        _pids_share,
+        lambda line, _: "" if line.usage.pids_limit is None else to_percent_text(_pids_share(line)),
+        share=_pids_share,
+        help="processes and threads of the limit",
+        is_live=True,
+        codes=frozenset({"pids-near-limit"}),
     ),
-    Column(
-        "tx",
-        "NET↑",
-        "x",
-        BYTES_WIDTH,
-        30,
-        lambda line: line.usage.tx_bytes_per_second,
-        lambda line, _: to_bytes_text(line.usage.tx_bytes_per_second),
-        help="sent, bytes a second",
-    ),
-    Column(
-        "read",
-        "READ",
-        "d",
-        BYTES_WIDTH,
-        90,
-        lambda line: line.usage.read_bytes_per_second,
-        lambda line, _: to_bytes_text(line.usage.read_bytes_per_second),
-        help="read from disks, bytes a second",
-    ),
-    Column(
-        "write",
-        "WRITE",
-        "w",
-        BYTES_WIDTH,
-        90,
-        lambda line: line.usage.write_bytes_per_second,
-        lambda line, _: to_bytes_text(line.usage.write_bytes_per_second),
-        help="written to disks, bytes a second",
-    ),
-    Column(
-        "pids",
-        "PIDS",
-        "i",
-        5,
-        100,
-        lambda line: line.usage.pids,
-        lambda line, _: to_count_text(line.usage.pids),
-        help="processes and threads",
-    ),
+    _count(("restarts", "RST", "R", 110), _restarts, "starts by the runtime itself", "restart-loop"),
     AGE,
+    Column(
+        "started",
+        "STARTED",
+        "b",
+        16,
+        110,
+        lambda line: None if line.node.started_ns is None else float(line.node.started_ns),
+        lambda line, _: _started_text(line),
+        help="when it was started",
+    ),
+    Column(
+        "image",
+        "IMAGE",
+        "g",
+        24,
+        110,
+        _image,
+        lambda line, _: cut(printable(_image(line) or UNKNOWN), 24),
+        help="image",
+        is_left=True,
+    ),
+    Column(
+        "pod",
+        "POD",
+        "z",
+        20,
+        110,
+        lambda line: line.pod.lower(),
+        lambda line, _: cut(printable(line.pod), 20),
+        help="pod, or project, of a container",
+        is_left=True,
+    ),
+    Column(
+        "id",
+        "ID",
+        "y",
+        12,
+        110,
+        lambda line: line.node.info.id if isinstance(line.node, ContainerNode) else None,
+        lambda line, _: cut(printable(line.node.info.id[:12]), 12) if isinstance(line.node, ContainerNode) else "",
+        help="id of a container",
+        is_left=True,
+    ),
 )
 
 BY_NAME = {column.name: column for column in COLUMNS}
 DEFAULT_SORT = "finding"
-ASCENDING = frozenset({"name", "runtime", "state"})
+ASCENDING = frozenset({"name", "runtime", "state", "image", "pod", "id"})
 """Sorted from the smallest on, unless reversed; all others show the greatest first."""
+REVERSED = ":reversed"
+"""What stands after the name of a column whose order is turned around."""
+FIXED = (NAME, FINDING)
+"""Those that are always shown, at the left."""
+COLUMN_NAMES = tuple(column.name for column in COLUMNS if column not in FIXED)
+"""What a person can choose from."""
+
+
+class ColumnSet(NamedTuple):
+    """Columns that are shown together."""
+
+    name: str
+    columns: tuple[Column, ...]
+    gives_way_in_order: bool = True
+    """Whether, where there is little room, those at the right give way first, and not those of low priority."""
+
+
+def _set(name: str, *names: str) -> ColumnSet:
+    return ColumnSet(name, (*FIXED, STATE, *(BY_NAME[each] for each in names)))
+
+
+DEFAULT_SET = "overview"
+OVERVIEW = ColumnSet(
+    DEFAULT_SET, tuple(column for column in COLUMNS if column.priority <= OVERVIEW_PRIORITY), gives_way_in_order=False
+)
+SETS: Mapping[str, ColumnSet] = {
+    each.name: each
+    for each in (
+        OVERVIEW,
+        _set("cpu", "cpu", "cpu%", "history", "throttled", "psi-cpu", "psi-cpu-full", "cpu-limit", "cpu-time", "pids"),
+        _set(
+            "memory",
+            *("mem", "mem%", "mem-limit", "anon", "file", "swap", "peak", "oom", "psi-mem", "psi-mem-full"),
+        ),
+        _set("io", "read", "write", "psi-io", "psi-io-full", "read-total", "write-total", "file", "cpu"),
+        _set("network", "rx", "tx", "rx-total", "tx-total", "cpu", "pod", "image"),
+        _set("pressure", "psi", *(f"psi-{each}{more}" for each in ("cpu", "mem", "io") for more in ("", "-full"))),
+    )
+}
+
+
+@lru_cache(maxsize=16)
+def columns_of(column_set: str, own: tuple[str, ...] | None = None) -> ColumnSet:
+    """Return the columns to show: those of a set, or the person's own, which are shown in their order."""
+    if own is None:
+        return SETS[column_set]
+    return ColumnSet("own", (*FIXED, *(BY_NAME[name] for name in dict.fromkeys(own) if BY_NAME[name] not in FIXED)))
+
+
+def next_set(column_set: str) -> str:
+    """Return the set after one, and after the last the first."""
+    names = list(SETS)
+    return names[(names.index(column_set) + 1) % len(names)]

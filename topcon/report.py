@@ -10,7 +10,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from topcon.columns import COLUMNS, NAME
+from topcon.columns import NAME, OVERVIEW
 from topcon.model.namespaces import residents_of, shared_with
 from topcon.model.sample import NAMESPACE_KINDS
 from topcon.text import cell_width, padded, printable, to_bytes_text, to_time_text, to_uptime_text
@@ -298,7 +298,7 @@ def problem_text(problem: Problem) -> str:
 
 
 def _table(rows: Sequence[Row], wall_ns: int) -> list[str]:
-    columns = [column for column in COLUMNS if column.history is None]
+    columns = [column for column in OVERVIEW.columns if column.history is None]
     names = ["  " * row.depth + NAME.text(row.line, wall_ns) for row in rows]
     name_width = max([len(NAME.title), *map(cell_width, names)])
     lines = [_line([name_width, *(c.width for c in columns[1:])], [c.title for c in columns], columns)]

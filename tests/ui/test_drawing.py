@@ -158,9 +158,9 @@ async def test_only_rows_that_have_changed_are_written_again(
     app = make_quiet()
     written: list[str] = []
 
-    def counting(row: Any, *rest: Any) -> Any:
+    def counting(row: Any, *rest: Any, **options: Any) -> Any:
         written.append(row.line.node.name)
-        return real(row, *rest)
+        return real(row, *rest, **options)
 
     real = tree_table.row_spans
     async with app.run_test(size=SIZE) as pilot:

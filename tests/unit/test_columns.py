@@ -8,18 +8,36 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, history_of, node_of, pod_of, unhurried_in_making, unsafe
+from samples import HOSTILE_NAMES, history_of, node_of, path_of, pod_of, unhurried_in_making, unsafe
 
-from topcon.columns import ASCENDING, BY_NAME, COLUMNS, DEFAULT_SORT, Line, state_text
-from topcon.model.sample import Health, State
+from topcon.columns import (
+    ASCENDING,
+    BY_NAME,
+    COLUMN_NAMES,
+    COLUMNS,
+    DEFAULT_SET,
+    DEFAULT_SORT,
+    FIXED,
+    SETS,
+    STATE,
+    Line,
+    columns_of,
+    next_set,
+    state_text,
+)
+from topcon.findings import CODES
+from topcon.model.sample import CgroupSample, CpuStat, Health, IoStat, MemoryStat, State
 from topcon.model.snapshot import PressureShare, PressureShares, Severity, Usage
 from topcon.text import cell_width, cut
 
 if TYPE_CHECKING:
     from topcon.columns import Node
+    from topcon.model.snapshot import ContainerNode
 
 
-NUMBERS = [name for name in BY_NAME if name not in {"name", "finding", "state", "runtime", "history"}]
+TEXTS = {"name", "finding", "state", "runtime", "history", "pod", "id"}
+LIMITS = {"cpu%", "mem%", "throttled", "cpu-limit", "mem-limit", "pids%"}
+NUMBERS = [name for name in BY_NAME if name not in TEXTS]
 AGO_NS = 90 * SECOND_NS
 
 SHARE = st.none() | st.floats(0, 1)
@@ -98,13 +116,13 @@ def test_a_limit_that_was_just_lowered_far_below_the_use_does_not_break_the_colu
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_unknown_is_a_dash_and_an_absent_limit_is_empty(name: str) -> None:
-    assert text(name) == ("" if name in {"cpu%", "mem%", "throttled"} else "-")
+    assert text(name) == ("" if name in LIMITS else "-")
     assert value(name) is None
 
 
-@pytest.mark.parametrize("name", ["cpu%", "mem%", "throttled"])
+@pytest.mark.parametrize("name", ["cpu%", "mem%", "throttled", "pids%"])
 def test_what_is_unknown_of_a_known_limit_is_a_dash(name: str) -> None:
-    assert text(name, Usage(cpu_limit_cores=1.0, memory_limit_bytes=1 << 30)) == "-"
+    assert text(name, Usage(cpu_limit_cores=1.0, memory_limit_bytes=1 << 30, pids_limit=9)) == "-"
 
 
 ZERO = Usage(
@@ -176,6 +194,106 @@ def test_the_history_is_drawn_and_sorted_by_what_it_ends_with() -> None:
         0.5,
         "",
     )
+
+
+# What the cgroup counts
+
+
+def counted(name: str, **options: Any) -> ContainerNode:
+    """Return a container whose cgroup says something of each kind."""
+    memory = MemoryStat(500, anon=100 << 20, file=20 << 20, swap_current=3 << 20, peak=300 << 20)
+    io = {(8, 0): IoStat(1 << 20, 2 << 20, 0, 0), (8, 16): IoStat(1 << 20, 0, 0, 0)}
+    cgroup = CgroupSample(path_of(name), 5, cpu=CpuStat(90_000_000, None, None), memory=memory, io=io)
+    given: dict[str, Any] = {"cgroup": cgroup, "restarts": 2, "image": "shop:1.4", "oom_kills": 1} | options
+    return node_of(name, Usage(rx_bytes=5 << 20, tx_bytes=6 << 20, pids=50, pids_limit=200), **given)
+
+
+ONE = {
+    "anon": "100M",
+    "file": "20.0M",
+    "swap": "3.00M",
+    "peak": "300M",
+    "oom": "1",
+    "cpu-time": "1m",
+    "read-total": "2.00M",
+    "write-total": "2.00M",
+    "rx-total": "5.00M",
+    "tx-total": "6.00M",
+    "pids%": "25%",
+    "restarts": "2",
+    "image": "shop:1.4",
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), ONE.items())
+def test_what_a_containers_cgroup_counts(name: str, expected: str) -> None:
+    assert BY_NAME[name].text(line_of(counted("web")), START_WALL_NS) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("anon", "200M"),
+        ("oom", "3"),
+        ("cpu-time", "3m"),
+        ("read-total", "4.00M"),
+        ("restarts", "6"),
+        ("image", "2 images"),
+        # Two peaks are of two moments.
+        ("peak", "-"),
+        ("id", ""),
+    ],
+)
+def test_a_pod_adds_up_what_its_containers_count_but_a_nested_one_is_in_the_outer_one_already(
+    name: str, expected: str
+) -> None:
+    outer = counted("dind")
+    pod = pod_of(outer, counted("web", image="web:2"), counted("job", outer=outer.key), name="shop")
+
+    assert BY_NAME[name].text(line_of(pod), START_WALL_NS) == expected
+
+
+@pytest.mark.parametrize("name", ["anon", "peak", "cpu-time"])
+def test_a_pod_that_has_a_cgroup_of_its_own_says_what_that_counts(name: str) -> None:
+    pod = pod_of(counted("a"), counted("b"), name="shop", cgroup=counted("all").cgroup)
+
+    assert BY_NAME[name].text(line_of(pod), START_WALL_NS) == ONE[name]
+
+
+def test_a_title_tells_the_pod_where_the_name_alone_says_little() -> None:
+    line = Line(node_of("web"), None, pod="prod/checkout", is_prefixed=True)
+
+    assert BY_NAME["name"].text(line, START_WALL_NS) == "prod/checkout/web"
+    assert BY_NAME["pod"].text(line, START_WALL_NS) == "prod/checkout"
+
+
+# Sets
+
+
+def test_each_set_begins_with_who_it_is_and_what_it_does() -> None:
+    assert {name: each.columns[:3] for name, each in SETS.items()} == dict.fromkeys(SETS, (*FIXED, STATE))
+
+
+def test_the_sets_follow_one_another_around() -> None:
+    seen = [DEFAULT_SET]
+    while (following := next_set(seen[-1])) != DEFAULT_SET:
+        seen.append(following)
+
+    assert seen == list(SETS)
+
+
+def test_a_person_has_the_columns_in_the_order_that_was_asked_for_each_once() -> None:
+    chosen = columns_of(DEFAULT_SET, ("pids", "name", "cpu", "pids"))
+
+    assert [column.name for column in chosen.columns] == ["name", "finding", "pids", "cpu"]
+    assert set(COLUMN_NAMES) == BY_NAME.keys() - {column.name for column in FIXED}
+
+
+def test_columns_tell_of_findings_that_there_are() -> None:
+    told = frozenset().union(*(column.codes for column in COLUMNS))
+
+    # Of the rest a column does not say how much it is.
+    assert told == CODES.keys() - {"no-memory-limit", "shares-host", "runtime-silent"}
 
 
 # Names, findings, states

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import docker_key, node_of, pod_of, tree_of, unhurried_in_making
+from samples import docker_key, history_of, node_of, pod_of, tree_of, unhurried_in_making
 
 from topcon.columns import ASCENDING, BY_NAME
 from topcon.filter import parse_filter
-from topcon.model.sample import Health, PodKind, State
+from topcon.model.sample import SERVICES, Health, PodKind, Role, State
 from topcon.model.snapshot import Finding, Severity, Usage
-from topcon.rows import Row, Rows, ViewState, rows, worst
+from topcon.rows import Arrangement, Row, Rows, ViewState, found_in, group_of, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,13 +168,13 @@ def test_a_folded_pod_still_tells_of_what_is_wrong_in_it() -> None:
 def test_a_finding_of_a_pod_itself_is_not_made_less_by_its_containers() -> None:
     found = [Finding("code", CRITICAL, SHOP.key, "summary", "advice"), finding("web", WARNING)]
 
-    assert worst(tree_of(SHOP, findings=found))[SHOP.key] is CRITICAL
+    assert found_in(tree_of(SHOP, findings=found))[SHOP.key] == {"code": CRITICAL}
 
 
 def test_what_has_no_finding_has_no_severity() -> None:
-    assert worst(tree_of(SHOP, findings=[Finding("runtime-silent", CRITICAL, "runtime:docker", "s", "a")])) == {
-        "runtime:docker": CRITICAL
-    }
+    found = found_in(tree_of(SHOP, findings=[Finding("runtime-silent", CRITICAL, "runtime:docker", "s", "a")]))
+
+    assert found == {"runtime:docker": {"runtime-silent": CRITICAL}}
 
 
 # Order
@@ -393,6 +394,16 @@ def trees(draw: st.DrawFn) -> Snapshot:
 
 
 VIEWS = st.builds(ViewState, sort=st.sampled_from(list(BY_NAME)), is_reversed=st.booleans(), has_stopped=st.booleans())
+ARRANGED = st.builds(
+    ViewState,
+    sort=st.sampled_from(["finding", "name", "cpu", "mem%"]),
+    is_reversed=st.booleans(),
+    has_stopped=st.booleans(),
+    has_sandboxes=st.booleans(),
+    only_sick=st.booleans(),
+    arrangement=st.sampled_from(Arrangement),
+    is_open=st.booleans(),
+)
 
 
 @unhurried_in_making
@@ -411,7 +422,7 @@ def test_the_order_does_not_depend_on_the_order_in_which_containers_were_found(
 
 
 @unhurried_in_making
-@given(st.data(), trees(), VIEWS, VIEWS, st.booleans())
+@given(st.data(), trees(), VIEWS | ARRANGED, VIEWS | ARRANGED, st.booleans())
 def test_rows_that_follow_others_are_those_that_would_be_built_from_nothing(
     data: st.DataObject, snapshot: Snapshot, view: ViewState, next_view: ViewState, is_same_view: bool
 ) -> None:
@@ -467,7 +478,12 @@ def test_siblings_are_in_the_order_of_the_column_with_the_unknown_last(snapshot:
     for group in siblings.values():
         values = [column.value(row.line) for row in group]
         known: list[Any] = [each for each in values if each is not None]
-        assert values == sorted(known, reverse=is_descending) + [None] * (len(values) - len(known))
+        assert values[len(known) :] == [None] * (len(values) - len(known))
+        for above, below in pairwise(group[: len(known)]):
+            # What shows the same does not change places for what nobody sees.
+            is_same = column.is_live and column.text(above.line, 0) == column.text(below.line, 0)
+            in_order: list[Any] = [column.value(above.line), column.value(below.line)]
+            assert is_same or in_order == sorted(in_order, reverse=is_descending)
 
 
 @unhurried_in_making
@@ -479,3 +495,268 @@ def test_folding_a_row_takes_away_what_is_below_it_and_nothing_else(snapshot: Sn
             below = next((to for to in range(at + 1, len(shown)) if shown[to].depth <= row.depth), len(shown))
             left = rows(snapshot, view.toggled(row.key))
             assert [each.key for each in left] == [each.key for each in [*shown[: at + 1], *shown[below:]]]
+
+
+# What is kept out of sight
+
+
+SANDBOX = node_of("pause", role=Role.SANDBOX)
+SYSTEM = pod_of(node_of("cron"), node_of("sshd"), name="isolated services", kind=PodKind.NAMESPACE)._replace(
+    key=f"{PodKind.NAMESPACE}:{SERVICES}"
+)
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ({}, ["books", "app", "sandbox", "isolated services", "lone"]),
+        ({"has_sandboxes": False}, ["books", "app", "isolated services", "lone"]),
+        ({"has_system": False}, ["books", "app", "sandbox", "lone"]),
+        ({"only_sick": True}, ["books", "app"]),
+        ({"only_sick": True, "filter": parse_filter("lone")}, []),
+    ],
+)
+def test_what_is_hidden_has_no_row(view: dict[str, Any], expected: list[str]) -> None:
+    books = pod_of(node_of("app"), SANDBOX, name="books", kind=PodKind.KUBERNETES)
+    snapshot = tree_of(
+        books, SYSTEM, pod_of(node_of("lone")), findings=[finding("app", WARNING), finding("lone", INFO)]
+    )
+
+    assert [row.line.title for row in rows(snapshot, ViewState(sort="name", **view))] == expected
+
+
+def test_what_falls_ill_or_gets_well_comes_and_goes_where_only_the_sick_are_shown() -> None:
+    view = ViewState(only_sick=True)
+    well = tree_of(SHOP, *MANY)
+    before = rows(well, view)
+
+    ill = rows(after(well, findings=[finding("db", WARNING)]), view, before)
+
+    assert [row.line.node.name for row in before] == []
+    assert [row.line.node.name for row in ill] == ["shop", "db"]
+    assert list(rows(well, view, ill)) == []
+
+
+# How they hang
+
+
+IMAGES = tree_of(
+    pod_of(cores("web", 1.0, image="shop:1"), cores("db", 0.5, image="pg:16"), name="shop"),
+    pod_of(cores("app", 0.25, image="shop:1"), name="prod/books", kind=PodKind.KUBERNETES),
+    pod_of(cores("lone", None, image=None, runtime="crio")),
+)
+
+
+def arranged(arrangement: Arrangement, **view: Any) -> list[tuple[int, str]]:
+    shown = rows(IMAGES, ViewState(sort="name", arrangement=arrangement, **view))
+    return [(row.depth, row.line.title) for row in shown]
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "folded", "unfolded"),
+    [
+        (
+            Arrangement.TREE,
+            [(0, "lone"), (0, "prod/books"), (1, "app"), (0, "shop"), (1, "db"), (1, "web")],
+            [(0, "lone"), (0, "prod/books"), (1, "app"), (0, "shop"), (1, "db"), (1, "web")],
+        ),
+        # Of a Kubernetes pod the containers may be called like any other's.
+        (Arrangement.FLAT, *[[(0, "db"), (0, "lone"), (0, "prod/books/app"), (0, "web")]] * 2),
+        (
+            Arrangement.PODS,
+            [(0, "lone"), (0, "prod/books"), (0, "shop")],
+            [(0, "lone"), (0, "prod/books"), (1, "app"), (0, "shop"), (1, "db"), (1, "web")],
+        ),
+        (
+            Arrangement.IMAGES,
+            [(0, "no image"), (0, "pg:16"), (0, "shop:1")],
+            [
+                *[(0, "no image"), (1, "lone"), (0, "pg:16"), (1, "db")],
+                *[(0, "shop:1"), (1, "prod/books/app"), (1, "web")],
+            ],
+        ),
+        (
+            Arrangement.RUNTIMES,
+            [(0, "crio"), (0, "docker")],
+            [(0, "crio"), (1, "lone"), (0, "docker"), (1, "db"), (1, "prod/books/app"), (1, "web")],
+        ),
+    ],
+)
+def test_the_ways_in_which_rows_can_hang(
+    arrangement: Arrangement, folded: list[tuple[int, str]], unfolded: list[tuple[int, str]]
+) -> None:
+    assert arranged(arrangement) == folded
+    assert arranged(arrangement, is_open=True) == unfolded
+
+
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_what_can_be_unfolded_can_be_folded_again(arrangement: Arrangement) -> None:
+    view = ViewState(sort="name", arrangement=arrangement)
+    first = rows(IMAGES, view)
+    toggled = view.all_toggled(first)
+    keys = [row.key for row in first]
+
+    assert [row.key for row in rows(IMAGES, toggled.all_toggled(rows(IMAGES, toggled)))] == keys
+    for row in first:
+        if row.is_expandable:
+            once = view.toggled(row.key)
+            assert len(rows(IMAGES, once)) != len(first)
+            assert [each.key for each in rows(IMAGES, once.toggled(row.key))] == keys
+
+
+def test_a_group_adds_up_what_is_in_it() -> None:
+    web, app = (
+        cores(name, used, image="shop:1")._replace(
+            usage=Usage(cpu_cores=used, cpu_history=history_of(used, None, used))
+        )
+        for name, used in (("web", 1.0), ("app", 0.25))
+    )
+    snapshot = replace(tree_of(pod_of(web), pod_of(app), findings=[finding("app", CRITICAL)]), tick=2)
+
+    (row,) = rows(snapshot, ViewState(arrangement=Arrangement.IMAGES))
+
+    assert (row.line.usage.cpu_cores, row.line.severity, row.container) == (1.25, CRITICAL, None)
+    assert row.line.usage.cpu_history.values(2, 3) == [1.25, None, 1.25]
+    assert group_of(snapshot, "image:shop:1") == row.line.node
+    assert group_of(snapshot, "image:none") is None
+
+
+def test_what_is_hidden_is_not_added_up() -> None:
+    view = ViewState(arrangement=Arrangement.IMAGES, filter=parse_filter("web"))
+
+    assert [(row.line.title, row.line.usage.cpu_cores) for row in rows(IMAGES, view)] == [("shop:1", 1.0)]
+
+
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_in_each_way_of_hanging_only_what_has_changed_is_built_anew(arrangement: Arrangement) -> None:
+    view = ViewState(arrangement=arrangement, is_open=True)
+    snapshot = tree_of(SHOP, *MANY)
+    before = rows(snapshot, view)
+
+    assert rows(replace(snapshot, tick=1), view, before) is before
+    now = rows(after(snapshot, pod_of(cores("web7", 0.5))), view, before)
+    if arrangement not in {Arrangement.IMAGES, Arrangement.RUNTIMES}:
+        assert fresh(before, now) == ["web7"]
+    # A group is another, but what is in it is not.
+    assert [row.line for row in now if row.container and row.line not in [each.line for each in before]] == [
+        next(row.line for row in now if row.line.node.name == "web7")
+    ]
+
+
+def test_what_rows_do_not_depend_on_leaves_them_as_they_are() -> None:
+    snapshot = tree_of(SHOP, *MANY)
+    before = rows(snapshot, ViewState())
+    view = ViewState(marks=frozenset({"container:x"}), scroll=2, column_set="cpu", columns=("pids",))
+
+    assert rows(snapshot, view, before) is before
+
+
+def test_a_filter_that_looks_at_the_time_is_asked_again() -> None:
+    snapshot = tree_of(pod_of(node_of("web", started_ns=START_WALL_NS - 50 * SECOND_NS)))
+    view = ViewState(filter=parse_filter("age>1m"))
+    before = rows(snapshot, view)
+    later = replace(snapshot, sample=replace(snapshot.sample, wall_ns=START_WALL_NS + 20 * SECOND_NS))
+
+    assert (len(before), len(rows(later, view, before))) == (0, 1)
+
+
+# A calm order
+
+
+def busy(**used: float | None) -> Snapshot:
+    return tree_of(*(pod_of(cores(name, each)) for name, each in used.items()))
+
+
+def together(**used: float | None) -> Snapshot:
+    return tree_of(pod_of(*(cores(name, each) for name, each in used.items()), name="all"))
+
+
+BY_CPU = ViewState(sort="cpu")
+
+
+def order(shown: Rows) -> str:
+    return "".join(row.line.node.name for row in shown if row.container)
+
+
+@pytest.mark.parametrize("host", [busy, together])
+def test_rows_that_are_held_keep_their_order_and_get_their_values(host: Any) -> None:
+    before = rows(host(a=3.0, b=2.0, c=1.0), BY_CPU)
+
+    held = rows(host(a=1.0, b=2.0, c=3.0), BY_CPU, before, is_held=True)
+
+    assert (order(before), order(held)) == ("abc", "abc")
+    assert [row.line.usage.cpu_cores for row in held if row.container] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("host", [busy, together])
+def test_what_was_held_goes_to_its_place_afterwards_though_nothing_has_changed_since(host: Any) -> None:
+    later = host(a=1.0, b=2.0, c=3.0)
+    held = rows(later, BY_CPU, rows(host(a=3.0, b=2.0, c=1.0), BY_CPU), is_held=True)
+
+    assert rows(later, BY_CPU, held, is_held=True) is held
+    assert order(rows(later, BY_CPU, held)) == "cba"
+    assert order(rows(replace(later, tick=1, pods=(*later.pods,)), BY_CPU, held)) == "cba"
+
+
+@pytest.mark.parametrize("host", [busy, together])
+def test_what_is_new_goes_to_its_place_at_once(host: Any) -> None:
+    before = rows(host(a=3.0, b=2.0, c=1.0), BY_CPU)
+
+    held = rows(host(a=1.0, b=2.0, c=3.0, d=2.5, e=0.0), BY_CPU, before, is_held=True)
+
+    # Before the first that uses less, wherever that is for now.
+    assert order(held) == "dabce"
+
+
+@pytest.mark.parametrize("host", [busy, together])
+def test_what_has_become_critical_goes_to_its_place_at_once_and_once(host: Any) -> None:
+    view = ViewState()
+    before = rows(host(a=1.0, b=1.0, c=1.0), view)
+    ill = replace(host(a=1.0, b=1.0, c=1.0), findings=(finding("b", WARNING), finding("c", CRITICAL)))
+
+    held = rows(ill, view, before, is_held=True)
+
+    assert order(held) == "cab"
+    assert order(rows(ill, view, held)) == "cba"
+    well = rows(host(a=1.0, b=1.0, c=1.0), view, held, is_held=True)
+    assert order(well) == "cab"
+
+
+@pytest.mark.parametrize("host", [busy, together])
+def test_what_is_known_only_now_does_not_wait(host: Any) -> None:
+    """As all rates are at the second snapshot."""
+    before = rows(host(a=None, b=None, c=None), BY_CPU)
+
+    assert order(rows(host(a=1.0, b=2.0, c=3.0), BY_CPU, before, is_held=True)) == "cba"
+
+
+def test_another_sorting_does_not_wait() -> None:
+    before = rows(busy(a=1.0, b=2.0), ViewState(sort="name"))
+
+    assert order(rows(busy(a=1.0, b=2.0), BY_CPU, before, is_held=True)) == "ba"
+
+
+def test_what_goes_while_rows_are_held_is_gone() -> None:
+    before = rows(busy(a=3.0, b=2.0, c=1.0), BY_CPU)
+
+    assert order(rows(busy(a=1.0, c=3.0), BY_CPU, before, is_held=True)) == "ac"
+
+
+def test_what_shows_the_same_is_in_the_order_of_the_names() -> None:
+    assert order(rows(busy(c=0.0149, a=0.011, b=0.013, d=0.02), BY_CPU)) == "dabc"
+    assert order(rows(busy(c=0.0149, a=0.011, b=0.013, d=0.02), replace(BY_CPU, is_reversed=True))) == "abcd"
+
+
+@unhurried_in_making
+@given(trees(), trees(), ARRANGED)
+def test_held_rows_are_the_same_rows_in_another_order(one: Snapshot, other: Snapshot, view: ViewState) -> None:
+    before = rows(one, view)
+
+    held, sorted_ = rows(other, view, before, is_held=True), rows(other, view)
+
+    def by_key(shown: Rows) -> dict[str, Any]:
+        return {row.key: row._replace(is_last=False) for row in shown}
+
+    assert by_key(held) == by_key(sorted_)
+    assert len(held) == len(sorted_)
+    assert rows(other, view, held) == sorted_

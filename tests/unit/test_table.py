@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,20 +21,26 @@ from samples import (
     unsafe,
 )
 
-from topcon.columns import COLUMNS, Line
-from topcon.model.sample import Health, State
+from topcon.columns import FIXED, OVERVIEW, SETS, Line, columns_of
+from topcon.model.sample import Health, PodKind, State
 from topcon.model.snapshot import Finding, PressureShare, PressureShares, Severity, Usage
-from topcon.rows import Row, ViewState, rows
-from topcon.ui.spans import Tone, width_of
+from topcon.rows import Arrangement, Row, ViewState, rows
+from topcon.text import cell_width
+from topcon.ui.spans import Span, Tone, width_of
 from topcon.ui.table import (
     LEAST_TOP_CORES,
     NAME_WIDTH,
     Layout,
     Moment,
+    Slot,
+    is_fold_at,
     layout,
+    layout_of,
     longest_name,
+    nearest,
     row_spans,
     severity_tone,
+    short_names,
     title_spans,
     top_cores,
 )
@@ -52,6 +59,14 @@ def columns_at(width: int) -> list[str]:
     return [slot.column.name for slot in layout(width).slots]
 
 
+def bars_at(width: int) -> set[str]:
+    return {slot.column.name for slot in layout(width).slots if slot.has_bar}
+
+
+def without_bars(placed: Layout) -> Layout:
+    return replace(placed, slots=tuple(Slot(each.column, each.column.width or each.width) for each in placed.slots))
+
+
 def taken(placed: Layout) -> int:
     return 1 + sum(slot.width for slot in placed.slots) + placed.gap * (len(placed.slots) - 1)
 
@@ -61,9 +76,16 @@ def row_of(node: ContainerNode | PodNode, severity: Severity | None = None, **op
 
 
 def cells(row: Row, placed: Layout = WIDE, top: float = 1.0, tick: int = 0) -> dict[str, Any]:
-    """Return the span of each column."""
-    drawn = row_spans(row, placed, top, Moment(tick, START_WALL_NS))[1::2]
-    return {slot.column.name: span for slot, span in zip(placed.slots, drawn, strict=True)}
+    """Return the span of each column; a bar and its number are one, in the tone of the number."""
+    drawn = iter(row_spans(row, placed, top, Moment(tick, START_WALL_NS)))
+    result = {}
+    for slot in placed.slots:
+        next(drawn)
+        before = next(drawn).text if slot.has_bar else ""
+        span = next(drawn)
+        result[slot.column.name] = Span(before + span.text, span.tone)
+    assert list(drawn) == []
+    return result
 
 
 def tone(column: str, usage: Usage | None = None, **options: Any) -> Tone:
@@ -78,7 +100,7 @@ def tone(column: str, usage: Usage | None = None, **options: Any) -> Tone:
     [
         (40, {"name", "finding", "cpu", "mem"}),
         (80, {"name", "finding", "state", "cpu", "mem", "mem%", "rx", "tx"}),
-        (200, {column.name for column in COLUMNS}),
+        (200, {column.name for column in OVERVIEW.columns}),
     ],
 )
 def test_a_screen_has_at_least_the_columns_that_matter_most(width: int, expected: set[str]) -> None:
@@ -115,8 +137,160 @@ def test_names_get_no_more_than_they_want_and_no_less_than_they_need(width: int,
 
 
 def test_bars_come_where_there_is_room_for_all_of_them() -> None:
-    assert {slot.column.name for slot in WIDE.slots if slot.has_bar} == {"cpu%", "mem%"}
-    assert not any(slot.has_bar for slot in layout(80).slots)
+    assert bars_at(200) == bars_at(120) == {"cpu%", "mem%"}
+    assert bars_at(100) == bars_at(80) == {"mem%"}
+    assert bars_at(60) == set()
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (40, "cpu mem"),
+        (80, "state cpu mem mem% rx tx"),
+        (100, "state cpu cpu% mem mem% throttled psi rx tx age"),
+        (140, "state runtime history cpu cpu% mem mem% throttled psi rx tx read write age"),
+        (200, "state runtime history cpu cpu% mem mem% throttled psi rx tx read write pids age"),
+    ],
+)
+def test_which_columns_of_the_overview_are_seen_where_names_are_long(width: int, expected: str) -> None:
+    # One column is the scroll bar's.
+    assert sorted(columns_at(width - 1)) == sorted(["name", "finding", *expected.split()])
+
+
+@pytest.mark.parametrize("column_set", [name for name in SETS if name != "overview"])
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_in_the_other_sets_and_of_the_persons_own_those_at_the_right_give_way_first(
+    column_set: str, width: int
+) -> None:
+    wanted = [column.name for column in SETS[column_set].columns]
+
+    shown = [slot.column.name for slot in layout_of(width, NAME_WIDTH[1], column_set).slots]
+
+    assert shown == wanted[: len(shown)]
+    assert len(shown) > len(FIXED)
+
+
+# Columns out of sight
+
+
+def test_scrolling_shows_all_columns_in_the_end_and_goes_no_further() -> None:
+    every = [column.name for column in OVERVIEW.columns if column not in FIXED]
+    placed = [layout(79, scroll=scroll) for scroll in range(len(every) + 3)]
+
+    seen = {slot.column.name for each in placed for slot in each.slots}
+    assert seen == {column.name for column in OVERVIEW.columns}
+    assert [each.slots[at].column for each in placed for at in (0, 1)] == [*FIXED] * len(placed)
+    assert placed[-1].slots[-1].column.name == every[-1]
+    assert placed[-1].scroll < len(every) - 1
+    assert [each.has_more for each in placed] == sorted((each.has_more for each in placed), reverse=True)
+
+
+@pytest.mark.parametrize(("scroll", "mark"), [(0, " →"), (1, "←→"), (30, "← ")])
+def test_the_titles_say_where_there_are_more_columns(scroll: int, mark: str) -> None:
+    placed = layout(79, scroll=scroll)
+
+    drawn = text_of(title_spans(placed, ViewState()))
+
+    assert drawn[1 + placed.name_width - 2 :].startswith(mark)
+    assert len(drawn) == taken(placed)
+
+
+def test_where_all_columns_have_room_the_titles_say_nothing_of_more() -> None:
+    assert not WIDE.has_more
+    assert "→" not in text_of(title_spans(WIDE, ViewState()))
+
+
+# Names that are cut
+
+
+def named(names: list[str], width: int) -> list[str]:
+    """Write the names of containers in a column of this width, with nothing before them."""
+    placed = replace(WIDE, slots=(replace(WIDE.slots[0], width=width), *WIDE.slots[1:]))
+    shown = [Row(name, 0, Line(node_of(name), None)) for name in names]
+    short = short_names(shown, placed)
+    return [row_spans(row, placed, 1.0, NOW, name=short.get(row.key))[1].text.strip() for row in shown]
+
+
+def test_names_that_would_be_cut_to_the_same_keep_what_differs() -> None:
+    drawn = named([f"checkout-service-production-{region}-frankfurt-blue" for region in ("one", "two")], 24)
+
+    assert drawn == ["checkou…one-frankfurt…", "checkou…two-frankfurt…"]
+
+
+def test_names_that_are_cut_and_stay_different_are_cut_in_the_middle() -> None:
+    assert named(["checkout-service-production-1", "checkout-service-production-2"], 24) == [
+        "checkout-se…oduction-1",
+        "checkout-se…oduction-2",
+    ]
+
+
+@unhurried_in_making
+@given(st.lists(st.text("ab日", min_size=1, max_size=40), min_size=2, max_size=6), st.integers(10, 40))
+def test_a_shortened_name_keeps_to_its_room(names: list[str], width: int) -> None:
+    for name in named(names, width):
+        assert cell_width(name) <= width - 2
+
+
+# The mouse
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"), [(0, None), (1, "name"), (32, "name"), (33, "finding"), (34, "finding"), (35, "state")]
+)
+def test_what_is_at_a_place_of_the_titles(x: int, expected: str | None) -> None:
+    placed = layout(79, chosen=columns_of("cpu"))
+    assert placed.name_width == 32
+
+    column = placed.column_at(x)
+
+    assert (column.name if column else None) == expected
+    assert placed.column_at(taken(placed)) is None
+
+
+def test_the_sign_that_folds_is_where_it_is_drawn() -> None:
+    dind = pod_of(node_of("dind"), node_of("job", outer=docker_key("dind")), name="dind", kind=PodKind.NOMAD)
+
+    for row in rows(tree_of(dind), ViewState()):
+        drawn = text_of(row_spans(row, WIDE, 1.0, NOW))
+        signs = [x for x in range(20) if is_fold_at(row, WIDE, x)]
+        assert [drawn[x] for x in signs] == (["▾", " "] if row.is_expandable else [])
+
+
+# Where the cursor goes
+
+
+def test_a_row_is_found_again_or_what_holds_it_or_what_it_held() -> None:
+    snapshot = tree_of(pod_of(node_of("db"), node_of("web"), name="shop"), pod_of(node_of("lone")))
+    tree, flat, pods = (
+        rows(snapshot, ViewState(sort="name", arrangement=arrangement)).rows
+        for arrangement in (Arrangement.TREE, Arrangement.FLAT, Arrangement.PODS)
+    )
+    by_name = {row.line.node.name: row for row in tree}
+
+    assert [flat[nearest(flat, by_name[name]) or 0].line.node.name for name in ("web", "lone", "shop")] == [
+        "web",
+        "lone",
+        "db",
+    ]
+    assert [pods[nearest(pods, by_name[name]) or 0].line.node.name for name in ("web", "lone", "shop")] == [
+        "shop",
+        "lone",
+        "shop",
+    ]
+    assert nearest((), by_name["web"]) is None
+
+
+# Marks
+
+
+def test_a_mark_is_seen_without_its_colour() -> None:
+    row = row_of(node_of("web"))
+
+    plain, marked = (row_spans(row, WIDE, 1.0, NOW, is_marked=is_marked) for is_marked in (False, True))
+
+    assert (text_of(plain)[0], text_of(marked)[0]) == (" ", "•")
+    assert text_of(plain)[1:] == text_of(marked)[1:]
+    assert marked[1].tone is not plain[1].tone
 
 
 def test_the_longest_name_counts_the_lines_of_the_tree() -> None:
@@ -188,9 +362,11 @@ def test_the_title_of_the_sorted_column_shows_the_direction(sort: str, is_revers
 
 def test_a_title_without_room_for_the_mark_is_shortened() -> None:
     (marked,) = [span for span in title_spans(WIDE, ViewState(sort="rx")) if span.tone is Tone.ACCENT]
-    (full,) = [span for span in title_spans(layout(80), ViewState(sort="mem%")) if span.tone is Tone.ACCENT]
+    (full,) = [span for span in title_spans(WIDE, ViewState(sort="throttled")) if span.tone is Tone.ACCENT]
+    narrow = layout(200, chosen=columns_of("overview", ("pids%",)), scroll=0)
+    (cut,) = [span for span in title_spans(without_bars(narrow), ViewState(sort="pids%")) if span.tone is Tone.ACCENT]
 
-    assert (marked.text, full.text) == ("NET↓▾", "%LI▾")
+    assert (marked.text, full.text, cut.text) == ("NET↓▾", "THR▾", "%PI▾")
 
 
 # The tree
@@ -236,6 +412,16 @@ def test_a_bar_is_drawn_before_its_number_and_none_without_a_limit() -> None:
     assert half["cpu%"].text == " " * 11
 
 
+@pytest.mark.parametrize(("found", "expected"), [([], Tone.DIM), ([Severity.CRITICAL], Tone.BAD)])
+def test_a_bar_is_quiet_unless_what_it_shows_is_sick(found: list[Severity], expected: Tone) -> None:
+    web = node_of("web", Usage(memory_bytes=1 << 30, memory_limit_bytes=2 << 30))
+    findings = [Finding("memory-near-limit", severity, web.key, "summary", "advice") for severity in found]
+    (row,) = rows(tree_of(pod_of(web), findings=findings), ViewState())
+
+    (drawn,) = [span for span in row_spans(row, WIDE, 1.0, NOW) if "█" in span.text]
+    assert drawn == Span("███    ", expected)
+
+
 def test_all_sparklines_share_a_scale() -> None:
     busy, idle = (
         row_of(node_of(name, Usage(cpu_cores=used, cpu_history=history_of(*(used,) * 6))))
@@ -267,27 +453,64 @@ GIB = 1 << 30
         ("history", Usage(cpu_cores=0.0), Tone.DIM),
         ("cpu%", Usage(cpu_cores=0.0, cpu_limit_cores=1.0), Tone.DIM),
         ("cpu%", Usage(cpu_cores=0.5, cpu_limit_cores=1.0), Tone.PLAIN),
-        ("cpu%", Usage(cpu_cores=0.95, cpu_limit_cores=1.0), Tone.WARN),
+        ("cpu%", Usage(cpu_cores=0.95, cpu_limit_cores=1.0), Tone.PLAIN),
         ("mem", Usage(memory_bytes=0), Tone.DIM),
         ("mem", Usage(memory_bytes=1), Tone.PLAIN),
         ("mem%", Usage(memory_bytes=GIB), Tone.DIM),
         ("mem%", Usage(memory_bytes=90 * GIB, memory_limit_bytes=100 * GIB), Tone.PLAIN),
-        ("mem%", Usage(memory_bytes=91 * GIB, memory_limit_bytes=100 * GIB), Tone.WARN),
-        ("mem%", Usage(memory_bytes=98 * GIB, memory_limit_bytes=100 * GIB), Tone.BAD),
+        ("mem%", Usage(memory_bytes=98 * GIB, memory_limit_bytes=100 * GIB), Tone.PLAIN),
         ("throttled", Usage(throttled_share=0.0), Tone.DIM),
         ("throttled", Usage(throttled_share=0.1), Tone.PLAIN),
-        ("throttled", Usage(throttled_share=0.11), Tone.WARN),
-        ("throttled", Usage(throttled_share=0.51), Tone.BAD),
+        ("throttled", Usage(throttled_share=0.51), Tone.PLAIN),
         ("psi", Usage(), Tone.DIM),
         ("psi", Usage(pressure=PressureShares(io=PressureShare(0.2, None))), Tone.PLAIN),
-        ("psi", Usage(pressure=STALLED), Tone.WARN),
+        ("psi", Usage(pressure=STALLED), Tone.PLAIN),
         ("rx", Usage(rx_bytes_per_second=0.0), Tone.DIM),
         ("rx", Usage(rx_bytes_per_second=1.0), Tone.PLAIN),
         ("pids", Usage(pids=3), Tone.PLAIN),
     ],
 )
-def test_idle_is_dim_busy_is_plain_sick_is_bright(column: str, usage: Usage, expected: Tone) -> None:
+def test_idle_is_dim_busy_is_plain(column: str, usage: Usage, expected: Tone) -> None:
     assert tone(column, usage) is expected
+
+
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [
+        ("cpu", "cpu-throttled"),
+        ("cpu%", "cpu-throttled"),
+        ("throttled", "cpu-throttled"),
+        ("psi", "io-stalled"),
+        ("mem", "memory-near-limit"),
+        ("mem%", "memory-near-limit"),
+        ("state", "unhealthy"),
+        ("state", "restart-loop"),
+        ("age", "restart-loop"),
+        ("pids", "pids-near-limit"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("severity", "expected"), [(Severity.WARNING, Tone.WARN), (Severity.CRITICAL, Tone.BAD), (Severity.INFO, Tone.DIM)]
+)
+def test_a_cell_is_bright_for_what_was_found_in_it(column: str, code: str, severity: Severity, expected: Tone) -> None:
+    """Whatever the number is: what is too much is not known here."""
+    web = node_of("web", state=State.EXITED, exit_code=0)
+    found = [Finding(code, severity, web.key, "summary", "advice")]
+    (row,) = rows(tree_of(pod_of(web), findings=found), ViewState())
+
+    assert cells(row)[column].tone is expected
+    assert cells(row)["rx"].tone is Tone.DIM
+
+
+def test_a_pod_is_bright_where_one_of_its_containers_is() -> None:
+    found = [Finding("memory-near-limit", Severity.CRITICAL, docker_key("db"), "summary", "advice")]
+    pod, *_ = rows(tree_of(pod_of(node_of("db"), node_of("web"), name="shop"), findings=found), ViewState())
+
+    assert [(cells(pod)[name].text.strip(), cells(pod)[name].tone) for name in ("finding", "mem%", "psi")] == [
+        ("■", Tone.BAD),
+        ("", Tone.BAD),
+        ("-", Tone.DIM),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,9 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
         (only,) = containers
         usage, started_ns = only.usage, only.started_ns
     else:
-        usage = _total(containers, before, step.tick)
+        usage = total(containers)
+        past = before.usage.cpu_history if before is not None else NO_HISTORY
+        usage = usage._replace(cpu_history=past.grown(step.tick, usage.cpu_cores))
         started_ns = min([each.started_ns for each in containers if each.started_ns is not None], default=None)
     if cgroup is not None:
         usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
@@ -636,18 +638,18 @@ def _host(step: _Step) -> HostNode:
     )
 
 
-def _total(containers: tuple[ContainerNode, ...], before: PodNode | None, tick: int) -> Usage:
-    """A pod's usage: sums, but each network namespace once, and the worst of throttling and pressure.
+def total(containers: Iterable[ContainerNode]) -> Usage:
+    """What containers use together: sums, but each network namespace once, and the worst of throttling and pressure.
 
-    A nested container's counters are in its outer one's already.
+    A nested container's counters are in its outer one's already. There is no history yet.
     """
+    containers = tuple(containers)
     keys = {container.key for container in containers}
     all_usages = [container.usage for container in containers]
     usages = [container.usage for container in containers if container.outer not in keys]
     networks = [container.usage for container in containers if container.is_network_owner]
-    cores = _sum(usage.cpu_cores for usage in usages)
     return Usage(
-        cpu_cores=cores,
+        cpu_cores=_sum(usage.cpu_cores for usage in usages),
         cpu_limit_cores=_sum_if_all(usage.cpu_limit_cores for usage in usages),
         throttled_share=_max(usage.throttled_share for usage in all_usages),
         memory_bytes=_sum(usage.memory_bytes for usage in usages),
@@ -660,7 +662,6 @@ def _total(containers: tuple[ContainerNode, ...], before: PodNode | None, tick: 
         read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
         write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
         pids=_sum(usage.pids for usage in usages),
-        cpu_history=(before.usage.cpu_history if before else NO_HISTORY).grown(tick, cores),
     )
 
 

@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from topcon.columns import COLUMNS
+from topcon.ui.column_list import in_sight
 from topcon.ui.spans import Span, Spans, Tone
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 MENU = [column for column in COLUMNS if column.history is None]
+AROUND = 6
+"""Lines of the screen that are not the menu's: the dialog's own, and the keys."""
 
 
 class SortScreen(ModalScreen[str | None]):
@@ -43,12 +46,12 @@ class SortScreen(ModalScreen[str | None]):
             yield Lines(id="columns")
         yield Keys(id="keys")
 
-    def on_mount(self) -> None:
-        """Draw the menu."""
-        self.query_one("#columns").styles.height = len(MENU)
+    def on_resize(self) -> None:
+        """Show as many as there is room for."""
         self._draw()
 
     def _draw(self) -> None:
+        height = max(min(self.app.size.height - AROUND, len(MENU)), 1)
         lines: list[Spans] = []
         for index, column in enumerate(MENU):
             is_current = index == self._index
@@ -59,7 +62,9 @@ class SortScreen(ModalScreen[str | None]):
                     Span(column.help, Tone.STRONG if is_current else Tone.PLAIN),
                 ]
             )
-        self.query_one("#columns", Lines).show(lines)
+        menu = self.query_one("#columns", Lines)
+        menu.styles.height = height
+        menu.show(in_sight(lines, self._index, height))
 
     def action_move(self, rows: int) -> None:
         """Move the cursor, around the ends."""
@@ -73,6 +78,6 @@ class SortScreen(ModalScreen[str | None]):
     def on_key(self, event: events.Key) -> None:
         """Take the column of a letter."""
         for column in MENU:
-            if event.character == column.letter:
+            if event.character == column.letter and self.is_current:
                 event.stop()
                 self.dismiss(column.name)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual.binding import Binding
+from rich.style import Style
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from topcon.ui.bindings import Place
 from topcon.ui.spans import Span, Tone
+from topcon.ui.widgets.bound import bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.style import Style
     from textual.binding import BindingType
 
     from topcon.ui.spans import Spans
 
 TONE_CLASSES = frozenset(f"tone--{tone}" for tone in Tone)
 """Component classes, one a tone; ``topcon.tcss`` gives them their colours."""
+NOT_WRITTEN = re.compile(r"(^ +| +$|[▁-▏■▲]+ *)")
+"""Blanks that put a text in its column, bars, sparklines and marks."""
+UPRIGHT = Style(reverse=False)
+"""What is turned around twice stands upright, and so stands out."""
 
 
 def to_strip(widget: Widget, spans: Spans, width: int, background: Style | None = None) -> Strip:
@@ -32,10 +38,30 @@ def to_strip(widget: Widget, spans: Spans, width: int, background: Style | None 
     if background is not None:
         base += background
     segments = [
-        Segment(span.text, base + widget.get_component_rich_style(f"tone--{span.tone}", partial=True)) for span in spans
+        segment
+        for span in spans
+        for segment in _painted(span, base, widget.get_component_rich_style(f"tone--{span.tone}", partial=True))
     ]
     length = sum(cell_len(segment.text) for segment in segments)
     return Strip(segments, length).adjust_cell_length(width, base)
+
+
+def _painted(span: Span, base: Style, own: Style) -> list[Segment]:
+    """Paint a span in its own style upon what lies below it."""
+    text, tone = span
+    if base.reverse and tone is Tone.DIM:
+        # What is turned around has its text's colour as its ground: that stays in one piece.
+        return [Segment(text, base)]
+    style = base + own + UPRIGHT if base.reverse and own.reverse else base + own
+    if not (own.reverse or own.underline):
+        return [Segment(text, style)]
+    # Lines and grounds belong to what is written: not to the blanks around it, and a bar turned around would lie.
+    drawn = base + own + Style(reverse=bool(base.reverse), underline=False)
+    return [
+        Segment(part, style if at % 2 == 0 else base if part.isspace() else drawn)
+        for at, part in enumerate(NOT_WRITTEN.split(text))
+        if part
+    ]
 
 
 class Lines(Widget):
@@ -66,14 +92,7 @@ class ScrollLines(ScrollView, can_focus=True):
     """Lines that scroll."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_up", "up", show=False),
-        Binding("down,j", "scroll_down", "down", show=False),
-        Binding("pageup,ctrl+u", "page_up", "page up", show=False),
-        Binding("pagedown,ctrl+d,space", "page_down", "page down", show=False),
-        Binding("home,g", "scroll_home", "top", show=False),
-        Binding("end,G", "scroll_end", "end", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.LINES)
 
     def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
         """Show nothing yet."""

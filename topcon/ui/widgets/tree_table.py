@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.style import Style
-from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 
+from topcon.ui.bindings import Place
 from topcon.ui.spans import Span
-from topcon.ui.table import Layout, Moment, layout, longest_name, moving, row_spans, title_spans, top_cores
+from topcon.ui.table import (
+    Layout,
+    Moment,
+    is_fold_at,
+    layout_of,
+    longest_name,
+    moving,
+    nearest,
+    row_spans,
+    short_names,
+    title_spans,
+    top_cores,
+)
+from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.lines import TONE_CLASSES, to_strip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual import events
     from textual.binding import BindingType
@@ -31,6 +45,10 @@ TITLES = 1
 
 KEPT_SCREENS = 4
 """So many screens full of drawn lines are kept for when they are seen again."""
+WHEEL_ROWS = 3
+GUTTER_X = 0
+"""Where the rows' marks are."""
+NEVER_S = float("-inf")
 
 
 class _Written(NamedTuple):
@@ -41,6 +59,8 @@ class _Written(NamedTuple):
     top: float
     moment: Moment
     moving: tuple[str, ...]
+    is_marked: bool
+    name: str | None
     spans: Spans
 
 
@@ -48,19 +68,7 @@ class TreeTable(ScrollView, can_focus=True):
     """Rows below a line of titles, with a cursor that stays on its row when rows move."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"tree-table--cursor", "tree-table--titles", *TONE_CLASSES}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "up", show=False, id="up"),
-        Binding("down,j", "move(1)", "down", show=False, id="down"),
-        Binding("pageup", "move_page(-1.0)", "page up", show=False, id="page-up"),
-        Binding("pagedown", "move_page(1.0)", "page down", show=False, id="page-down"),
-        Binding("ctrl+u", "move_page(-0.5)", "half a page up", show=False, id="half-page-up"),
-        Binding("ctrl+d", "move_page(0.5)", "half a page down", show=False, id="half-page-down"),
-        Binding("home,g", "move_to(0)", "first row", show=False, id="first"),
-        Binding("end,G", "move_to(-1)", "last row", show=False, id="last"),
-        Binding("left,minus", "fold", "fold, or go to the row above", show=False, id="fold"),
-        Binding("right,plus", "unfold", "unfold", show=False, id="unfold"),
-        Binding("asterisk", "unfold_all", "fold or unfold all", show=False, id="fold-all"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.TABLE)
 
     @dataclass
     class CursorMoved(Message):
@@ -76,6 +84,28 @@ class TreeTable(ScrollView, can_focus=True):
 
         key: str | None
 
+    @dataclass
+    class SortAsked(Message):
+        """It is to be sorted by a column, or, if it is already, the other way round."""
+
+        column: str
+
+    @dataclass
+    class ScrollAsked(Message):
+        """So many more columns are to be out of sight at the left, or fewer."""
+
+        columns: int
+
+    @dataclass
+    class MarkAsked(Message):
+        """A row is to be marked, or to be marked no more."""
+
+        key: str
+
+    @dataclass
+    class OpenAsked(Message):
+        """The details of the row under the cursor are to be shown."""
+
     def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
         """Show nothing yet."""
         super().__init__(id=id)
@@ -83,6 +113,9 @@ class TreeTable(ScrollView, can_focus=True):
         self._longest = 0
         self._index = 0
         self._is_held = False
+        self._touched_s = NEVER_S
+        self._marks: frozenset[str] = frozenset()
+        self._names: Mapping[str, str] = {}
         self._layout = Layout((), 1)
         self._titles: Spans = []
         self._top = 1.0
@@ -102,9 +135,20 @@ class TreeTable(ScrollView, can_focus=True):
         """The row under the cursor."""
         return self._rows[self._index] if self._index < len(self._rows) else None
 
+    @property
+    def placed(self) -> Layout:
+        """The columns that are shown."""
+        return self._layout
+
+    @property
+    def touched_s(self) -> float:
+        """When the person last did something here, on the monotonic clock."""
+        return self._touched_s
+
     def show(self, rows: Sequence[Row], view: ViewState, moment: Moment, empty: str) -> None:
         """Show these rows; ``empty`` is said where there are none."""
-        key = self.row.key if self.row else None
+        before = self.row
+        key = before.key if before else None
         is_same = rows is self._rows
         self._moment = moment
         self._empty = empty
@@ -112,11 +156,12 @@ class TreeTable(ScrollView, can_focus=True):
         if not is_same:
             self._rows = rows
             self._longest = longest_name(rows)
-            at = self._index_of(key)
+            at = self._index_of(before)
         if not self._is_held:
             at = 0
         self._index = at if at is not None else max(min(self._index, len(rows) - 1), 0)
-        self._layout = layout(self._room.width, self._longest)
+        self._marks = view.marks
+        self._layout = layout_of(self._room.width, self._longest, view.column_set, view.columns, view.scroll)
         self._titles = title_spans(self._layout, view)
         # Textual compares: the same size costs nothing.
         self.virtual_size = Size(self._room.width, len(rows) + TITLES)
@@ -126,11 +171,11 @@ class TreeTable(ScrollView, can_focus=True):
         if (self.row.key if self.row else None) != key:
             self.post_message(self.CursorMoved())
 
-    def _index_of(self, key: str | None) -> int | None:
+    def _index_of(self, row: Row | None) -> int | None:
         """Find a row again; most often it is where it was."""
-        if self.row is not None and self.row.key == key:
+        if row is None or (self.row is not None and self.row.key == row.key):
             return self._index
-        return next((index for index, row in enumerate(self._rows) if row.key == key), None)
+        return nearest(self._rows, row)
 
     def _repaint(self) -> None:
         """Draw those lines anew that look different."""
@@ -138,6 +183,7 @@ class TreeTable(ScrollView, can_focus=True):
         first = self.scroll_offset.y
         shown = self._rows[first : first + height]
         self._top = top_cores(shown, self._layout, self._moment)
+        self._names = short_names(shown, self._layout)
         keys = {row.key for row in shown}
         self._written = {key: written for key, written in self._written.items() if key in keys}
         width = self._room.width
@@ -157,14 +203,18 @@ class TreeTable(ScrollView, can_focus=True):
     def _row_spans(self, row: Row) -> Spans:
         """Write a row, unless it would say what it said."""
         placed, top, moment = self._layout, self._top, self._moment
+        is_marked, name = row.key in self._marks, self._names.get(row.key)
         before = self._written.get(row.key)
         is_known = before is not None and before.row is row and before.placed == placed
+        is_known = is_known and before is not None and before.is_marked == is_marked and before.name == name
         if before is not None and is_known and before.moment is moment and before.top == top:
             return before.spans
         now = moving(row, placed, top, moment)
-        is_same = before is not None and is_known and before.moving == now
-        spans = before.spans if before is not None and is_same else row_spans(row, placed, top, moment)
-        self._written[row.key] = _Written(row, placed, top, moment, now, spans)
+        if before is not None and is_known and before.moving == now:
+            spans = before.spans
+        else:
+            spans = row_spans(row, placed, top, moment, is_marked=is_marked, name=name)
+        self._written[row.key] = _Written(row, placed, top, moment, now, is_marked, name, spans)
         return spans
 
     def render_line(self, y: int) -> Strip:
@@ -210,6 +260,7 @@ class TreeTable(ScrollView, can_focus=True):
     def hold(self) -> None:
         """Keep the cursor on its row from now on. Until somebody acts it stays at the top, whatever comes there."""
         self._is_held = True
+        self._touched_s = time.monotonic()
 
     def _go(self, index: int) -> None:
         self.hold()
@@ -263,6 +314,11 @@ class TreeTable(ScrollView, can_focus=True):
         """Fold all rows, or if one is folded, unfold all."""
         self.post_message(self.FoldAsked(None))
 
+    def action_scroll_columns(self, columns: int) -> None:
+        """Show the columns that found no room, or those before them again."""
+        if columns < 0 or self._layout.has_more:
+            self.post_message(self.ScrollAsked(columns))
+
     def on_resize(self) -> None:
         """Ask for rows that fit the new size."""
         self._painted.clear()
@@ -270,6 +326,42 @@ class TreeTable(ScrollView, can_focus=True):
         self.post_message(self.Resized())
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the row."""
-        if event.y >= TITLES:
-            self._go(event.y - TITLES + self.scroll_offset.y)
+        """Move the cursor to the row; sort by a title, fold by the sign for it, mark beside the name."""
+        if event.y < TITLES:
+            column = self._layout.column_at(event.x)
+            if column is not None:
+                self.post_message(self.SortAsked(column.name))
+            return
+        at = event.y - TITLES + self.scroll_offset.y
+        if at >= len(self._rows):
+            return
+        row = self._rows[at]
+        self._go(at)
+        if event.x == GUTTER_X:
+            self.post_message(self.MarkAsked(row.key))
+        elif is_fold_at(row, self._layout, event.x):
+            self.post_message(self.FoldAsked(row.key))
+        elif event.chain == 2:  # noqa: PLR2004  a double click
+            self.post_message(self.OpenAsked())
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down, or, with shift, to the columns at the right."""
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up, or, with shift, to the columns at the left."""
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, step: int) -> None:
+        event.stop()
+        event.prevent_default()
+        self.hold()
+        if event.shift:
+            self.action_scroll_columns(step)
+            return
+        self.scroll_to(y=self.scroll_offset.y + step * WHEEL_ROWS, animate=False, immediate=True)
+        top, room = self.scroll_offset.y, self._room.height - TITLES
+        index = max(min(self._index, top + room - 1, len(self._rows) - 1), top)
+        self._repaint()
+        if index != self._index:
+            self._go(index)
