@@ -1,4 +1,4 @@
-"""Stop, start, restart, pause, kill: the only code that changes the host.
+"""Stop, start, restart, pause, kill, remove: the only code that changes the host.
 
 An action names the container and the start time that the person saw, and is refused if it has been started again
 since. Where its runtime does not answer, or has no way to do it, the kernel can stop, kill, pause and unpause; the way
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -53,18 +54,33 @@ class Verb(StrEnum):
     PAUSE = "pause"
     UNPAUSE = "unpause"
     KILL = "kill"
+    REMOVE = "remove"
 
     @property
     def past(self) -> str:
         """As in "stopped web"."""
-        return {Verb.STOP: "stopped", Verb.PAUSE: "paused", Verb.UNPAUSE: "unpaused", Verb.KILL: "killed"}.get(
-            self, f"{self}ed"
-        )
+        return _INFLECTED[self][0]
+
+    @property
+    def ongoing(self) -> str:
+        """As in "stopping web"."""
+        return _INFLECTED[self][1]
 
     @property
     def has_grace(self) -> bool:
         """Whether it waits for the container to end by itself."""
         return self in {Verb.STOP, Verb.RESTART}
+
+
+_INFLECTED = {
+    Verb.START: ("started", "starting"),
+    Verb.STOP: ("stopped", "stopping"),
+    Verb.RESTART: ("restarted", "restarting"),
+    Verb.PAUSE: ("paused", "pausing"),
+    Verb.UNPAUSE: ("unpaused", "unpausing"),
+    Verb.KILL: ("killed", "killing"),
+    Verb.REMOVE: ("removed", "removing"),
+}
 
 
 class Way(StrEnum):
@@ -79,9 +95,9 @@ POSSIBLE = {
     State.PAUSED: (Verb.UNPAUSE, Verb.STOP, Verb.RESTART, Verb.KILL),
     State.RESTARTING: (Verb.STOP, Verb.RESTART, Verb.KILL),
     State.UNKNOWN: (Verb.STOP, Verb.RESTART, Verb.KILL),
-    State.CREATED: (Verb.START, Verb.RESTART),
-    State.EXITED: (Verb.START, Verb.RESTART),
-    State.DEAD: (),
+    State.CREATED: (Verb.START, Verb.RESTART, Verb.REMOVE),
+    State.EXITED: (Verb.START, Verb.RESTART, Verb.REMOVE),
+    State.DEAD: (Verb.REMOVE,),
 }
 """What makes sense in each state."""
 BY_KERNEL = frozenset({Verb.STOP, Verb.KILL, Verb.PAUSE, Verb.UNPAUSE})
@@ -187,14 +203,18 @@ def describe(request: Request, container: ContainerNode) -> str:
         case Verb.KILL:
             is_all = request.way is Way.KERNEL and request.signal == "SIGKILL"
             return f"sends {request.signal} to {'all its processes' if is_all else 'its first process'}"
-        case Verb.PAUSE:
-            return "freezes all its processes where they are"
-        case Verb.UNPAUSE:
-            return "lets its processes run again"
-        case Verb.START:
-            return "starts it"
+        case Verb.PAUSE | Verb.UNPAUSE | Verb.START | Verb.REMOVE:
+            return _SIMPLE[request.verb]
         case _:
             assert_never(request.verb)
+
+
+_SIMPLE = {
+    Verb.PAUSE: "freezes all its processes where they are",
+    Verb.UNPAUSE: "lets its processes run again",
+    Verb.START: "starts it",
+    Verb.REMOVE: "removes it, with all that it has written outside of its volumes",
+}
 
 
 def _stop_by_runtime(request: Request, container: ContainerNode) -> str:
@@ -370,9 +390,10 @@ class Actions:
     def perform(self, request: Request) -> Outcome:
         """Do it, wait for its end, and log it. An error of the runtime is in the outcome, in its own words."""
         begun = self._clock()
-        if request.key in self._running:
-            return Outcome(request, 0.0, f"not done: {self._running[request.key][0].verb} is still under way")
-        self._running[request.key] = (request, begun)
+        own = (request, begun)
+        first = self._running.setdefault(request.key, own)
+        if first is not own:
+            return self.refuse(request, f"not done: {first[0].verb} is still under way")
         error = None
         try:
             self._perform(request)
@@ -382,6 +403,10 @@ class Actions:
             self._running.pop(request.key, None)
         took_s = self._clock() - begun
         return Outcome(request, took_s, error, self._log(request, error or "done", took_s))
+
+    def refuse(self, request: Request, why: str) -> Outcome:
+        """Leave it, and log that."""
+        return Outcome(request, 0.0, why, self._log(request, why, 0.0))
 
     def close(self) -> None:
         """Log the actions that topcon does not live to see the end of."""
@@ -456,6 +481,8 @@ class Actions:
         """
         if verb is Verb.START:
             return []
+        if verb is Verb.REMOVE:
+            return _removal_lines(container, snapshot)
         lines: list[str | None] = [*self._lines_of_the_way(verb, container)] if way is Way.KERNEL else []
         if verb in {Verb.PAUSE, Verb.UNPAUSE}:
             lines.append(_sharing_line(container, snapshot, "goes on" if verb is Verb.PAUSE else "is not touched"))
@@ -488,9 +515,7 @@ class Actions:
             count = self._host_connections(container)
         else:
             count = self._processes.established(container.process.pid)
-        if not count:
-            return None
-        return f"{count} open TCP connection{'s' if count > 1 else ''} will be cut"
+        return connections_text(count) if count else None
 
     def _host_connections(self, container: ContainerNode) -> int | None:
         """Count the connections of a container on the host's network, by the cgroup that opened them."""
@@ -527,6 +552,11 @@ class Actions:
         return None
 
 
+def connections_text(count: int) -> str:
+    """Say what becomes of open connections."""
+    return f"{count} open TCP connection{'s' if count > 1 else ''} will be cut"
+
+
 _THROUGH_KERNEL = {
     Verb.STOP: "the signal goes to the process itself",
     Verb.KILL: "the signal goes to the container itself",
@@ -561,8 +591,31 @@ def _do(lifecycle: Lifecycle, request: Request) -> None:
             lifecycle.unpause(request.id)
         case Verb.KILL:
             lifecycle.kill(request.id, request.signal)
+        case Verb.REMOVE:
+            lifecycle.remove(request.id)
         case _:
             assert_never(request.verb)
+
+
+def _removal_lines(container: ContainerNode, snapshot: Snapshot) -> list[str]:
+    info = container.info
+    lines = []
+    if any(_ANONYMOUS.search(volume.source) for volume in info.volumes):
+        lines.append("its anonymous volumes stay")
+    if info.runtime == _LXC:
+        lines.append("its snapshots go with it")
+    if _is_kubernetes(container, snapshot):
+        what = "the stopped containers of its pod go with it" if info.role is Role.SANDBOX else "its last logs are lost"
+        lines.append(what)
+    guests = [printable(other.name) for other in snapshot.containers.values() if other.info.joins_network_of == info.id]
+    if guests:
+        lines.append(f"without it there is no start for {', '.join(sorted(guests))}, which would join its network")
+    return lines
+
+
+_LXC = "lxc"
+_ANONYMOUS = re.compile(r"(^|/)[0-9a-f]{64}(/_data)?$")
+"""The name of a volume that nobody named, or its path."""
 
 
 def _sharing_line(container: ContainerNode, snapshot: Snapshot, fate: str) -> str | None:

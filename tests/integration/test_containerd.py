@@ -141,7 +141,7 @@ def test_what_the_cri_cannot_do_is_refused(containerd: ContainerdDaemon, connect
     web = containerd.pod("shop").start("web", OBEYS)
     with pytest.raises(ActionFailed, match="containerd has no way to pause a pod's container"):
         connection.pause(web)
-    assert connection.abilities == {"start", "stop", "restart"}
+    assert connection.abilities == {"start", "stop", "restart", "remove"}
 
 
 def test_a_container_of_its_own_is_paused_killed_and_stopped(

@@ -48,7 +48,7 @@ def test_frozen_then_killed_then_back(dockerd: Dockerd, terminal: Terminal, name
         assert 0.2 < (_cores(shown, busy) or 0) < 0.4
 
         terminal.press("?")
-        terminal.wait_for("show or hide stopped ones")
+        terminal.wait_for("details of the row")
         terminal.press("Escape")
         terminal.wait_for(busy)
         terminal.press("/")

@@ -371,7 +371,8 @@ def test_restarted_by_command(topcon: Program, target: Target) -> None:
 def press(terminal: Terminal, key: str, verb: str, name: str) -> None:
     """Do something to the only container whose name is shown."""
     terminal.start("--filter", name)
-    terminal.wait_for(name)
+    # The name stands in the header too.
+    terminal.wait_for(name, " 1 of ")
     terminal.press("End")
     terminal.wait_for(f"{key} {verb}")
     terminal.press(key)

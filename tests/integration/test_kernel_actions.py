@@ -185,6 +185,9 @@ def test_the_keyboard(dockerd: Dockerd, topcon: Program, terminal: Terminal, nam
         terminal.wait_for("K kill")
 
         terminal.press("K")
+        terminal.wait_for("SIGTERM", "SIGKILL")
+        terminal.press("9")
+        terminal.press("Enter")
         terminal.wait_for(f"Kill {name}?", "sends SIGKILL to all its processes")
         terminal.press("Escape")
         terminal.wait_for("S stop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ from topcon.kernel.control import Cgroup
 from topcon.kernel.files import Access
 from topcon.kernel.mount import Hierarchies
 from topcon.kernel.process import ProcFs
-from topcon.model.sample import CgroupPath, ContainerId, FoundPod, NetnsKey, PodInfo, PodKind, Role, State
+from topcon.model.sample import CgroupPath, ContainerId, FoundPod, NetnsKey, PodInfo, PodKind, Role, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin
 from topcon.runtimes.watch import RuntimeWatch
 from topcon.text import printable
@@ -126,6 +127,9 @@ class Daemon:
 
     def kill(self, container: ContainerId, signal: str) -> None:
         self._do("kill", container, signal)
+
+    def remove(self, container: ContainerId) -> None:
+        self._do("remove", container)
 
 
 class Viewer:
@@ -303,6 +307,7 @@ def test_a_signal_that_there_is_not_is_refused(text: str) -> None:
         (Verb.PAUSE, State.RUNNING, {}, "freezes all its processes where they are"),
         (Verb.UNPAUSE, State.PAUSED, {}, "lets its processes run again"),
         (Verb.START, State.EXITED, {}, "starts it"),
+        (Verb.REMOVE, State.EXITED, {}, "removes it, with all that it has written outside of its volumes"),
     ],
 )
 def test_what_an_action_does_in_a_line(verb: Verb, state: State, options: dict[str, Any], expected: str) -> None:
@@ -332,11 +337,11 @@ def test_the_stop_signal_of_an_image_is_foreign_text(name: str) -> None:
     [
         (State.RUNNING, {Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.KILL}),
         (State.PAUSED, {Verb.STOP, Verb.RESTART, Verb.UNPAUSE, Verb.KILL}),
-        (State.EXITED, {Verb.START, Verb.RESTART}),
-        (State.CREATED, {Verb.START, Verb.RESTART}),
+        (State.EXITED, {Verb.START, Verb.RESTART, Verb.REMOVE}),
+        (State.CREATED, {Verb.START, Verb.RESTART, Verb.REMOVE}),
         (State.RESTARTING, {Verb.STOP, Verb.RESTART, Verb.KILL}),
         (State.UNKNOWN, {Verb.STOP, Verb.RESTART, Verb.KILL}),
-        (State.DEAD, set()),
+        (State.DEAD, {Verb.REMOVE}),
     ],
 )
 def test_what_can_be_done_follows_from_the_state(desk: Desk, state: State, expected: set[Verb]) -> None:
@@ -468,6 +473,8 @@ def test_where_the_kernel_would_not_the_runtime_is_asked_whatever_it_has_seen(de
         ({"answers": False, "knows": False}, Verb.RESTART, State.RUNNING, "docker does not answer"),
         ({"answers": False}, Verb.STOP, State.RUNNING, "docker does not answer, and without one only root could"),
         ({"abilities": frozenset()}, Verb.RESTART, State.RUNNING, "docker has no way to restart it"),
+        ({}, Verb.REMOVE, State.RUNNING, "it is running"),
+        ({"abilities": frozenset()}, Verb.REMOVE, State.EXITED, "docker has no way to remove it"),
     ],
 )
 def test_why_something_cannot_be_done(
@@ -492,6 +499,7 @@ def test_why_something_cannot_be_done(
         (Verb.PAUSE, State.RUNNING, ()),
         (Verb.UNPAUSE, State.PAUSED, ()),
         (Verb.KILL, State.RUNNING, ("SIGHUP",)),
+        (Verb.REMOVE, State.EXITED, ()),
     ],
 )
 def test_the_daemon_is_told_and_the_deed_written_down(
@@ -520,6 +528,7 @@ def test_the_daemon_is_told_and_the_deed_written_down(
         (Verb.PAUSE, "paused web in 1.2 s"),
         (Verb.UNPAUSE, "unpaused web in 1.2 s"),
         (Verb.KILL, "killed web in 1.2 s"),
+        (Verb.REMOVE, "removed web in 1.2 s"),
     ],
 )
 def test_an_outcome_is_a_line(verb: Verb, expected: str) -> None:
@@ -628,9 +637,41 @@ def test_of_two_actions_on_one_container_the_second_is_refused_while_the_first_r
     assert [verb for verb, _ in under_way] == [Verb.STOP]
     assert all(ago_s > 0 for _, ago_s in under_way)
     assert second[0].error == "not done: stop is still under way"
+    assert [(line["action"], line["result"]) for line in desk.lines()] == [("kill", second[0].error), ("stop", "done")]
     assert (first.error, desk.daemon.told) == (None, [("stop", container_id("web"), DEFAULT_GRACE_S)])
     assert desk.actions.running() == []
     assert desk.actions.perform(seen(Verb.KILL)).error is None
+
+
+def test_of_many_at_the_same_moment_one_is_done(desk: Desk) -> None:
+    """All threads ask before the first has been answered."""
+    asked = threading.Barrier(8)
+    desk.daemon.meanwhile = asked.wait
+    outcomes: list[Outcome] = []
+
+    def ask() -> None:
+        outcome = desk.actions.perform(seen())
+        outcomes.append(outcome)
+        if outcome.error is not None:
+            asked.wait()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcome.error is None for outcome in outcomes) == [False] * 7 + [True]
+    assert len(desk.daemon.told) == 1
+    assert len(desk.lines()) == 8
+
+
+def test_what_is_left_undone_is_written_down(desk: Desk) -> None:
+    outcome = desk.actions.refuse(seen(), "not done: db, which needs it, could not be stopped")
+
+    assert outcome.text == "stop web: not done: db, which needs it, could not be stopped"
+    assert [line["result"] for line in desk.lines()] == [outcome.error]
+    assert desk.daemon.told == []
 
 
 def test_a_bug_is_not_taken_for_a_refusal_and_blocks_nothing(desk: Desk) -> None:
@@ -702,8 +743,8 @@ def test_the_kernels_refusal_is_shown(desk: Desk, verb: Verb) -> None:
     assert [line["result"] for line in desk.lines()] == [outcome.error]
 
 
-@pytest.mark.parametrize("verb", [Verb.START, Verb.RESTART])
-def test_the_kernel_starts_nothing(desk: Desk, verb: Verb) -> None:
+@pytest.mark.parametrize("verb", [Verb.START, Verb.RESTART, Verb.REMOVE])
+def test_the_kernel_starts_and_removes_nothing(desk: Desk, verb: Verb) -> None:
     outcome = desk.actions.perform(request_for(verb, live(), way=Way.KERNEL))
 
     assert outcome.error == f"the kernel cannot {verb} a container"
@@ -1243,3 +1284,44 @@ def test_a_pod_of_podman_outlives_its_infra_container(desk: Desk) -> None:
 @pytest.mark.parametrize("verb", ALL)
 def test_what_is_stopped_has_nothing_to_lose(desk: Desk, verb: Verb) -> None:
     assert desk.consequences(verb, snapshot_after(sample_of(stopped("web"), alive("db")))) == []
+
+
+# What a removal takes along.
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (f"/var/lib/docker/volumes/{'0123456789abcdef' * 4}/_data", ["its anonymous volumes stay"]),
+        ("0123456789abcdef" * 4, ["its anonymous volumes stay"]),
+        ("/var/lib/docker/volumes/data/_data", []),
+        ("/srv/data", []),
+    ],
+)
+def test_a_removal_says_that_volumes_which_nobody_named_stay(desk: Desk, source: str, expected: list[str]) -> None:
+    snapshot = snapshot_after(sample_of(stopped("web", volumes=(Volume(source, "/data"),))))
+
+    assert desk.consequences(Verb.REMOVE, snapshot) == expected
+
+
+def test_a_removal_names_those_that_could_not_start_without_it(desk: Desk) -> None:
+    guests = [stopped(name, joins_network_of=container_id("web")) for name in ("proxy", "cache")]
+    snapshot = snapshot_after(sample_of(stopped("web"), *guests))
+
+    (line,) = desk.consequences(Verb.REMOVE, snapshot)
+
+    assert line == "without it there is no start for cache, proxy, which would join its network"
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        (Role.WORKLOAD, "its last logs are lost"),
+        (Role.SANDBOX, "the stopped containers of its pod go with it"),
+    ],
+)
+def test_what_is_lost_with_a_container_of_kubernetes(desk: Desk, role: Role, expected: str) -> None:
+    pod = PodInfo(PodKind.KUBERNETES, "uid", "shop", "prod")
+    container = web(state=State.EXITED, role=role, pod=pod)
+
+    assert desk.actions.consequences(Verb.REMOVE, container, snapshot_after(sample_of())) == [expected]

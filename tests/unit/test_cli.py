@@ -23,6 +23,7 @@ from samples import HOSTILE_NAMES, container_id, docker_key, info_of, sample_of,
 
 from topcon import __version__, cli
 from topcon.actions import Actions, Outcome, Verb, Way
+from topcon.config import default_file
 from topcon.errors import HostUnreadable, ParseError
 from topcon.model.sample import OwnSample, Problem, RuntimeSample, State
 from topcon.profile import Profile
@@ -30,6 +31,8 @@ from topcon.sampler import SamplerThread
 from topcon.setup import DASHBOARD_NAMES
 from topcon.setup.dashboards import DASHBOARDS
 from topcon.ui import app as topcon_app
+from topcon.ui import capabilities
+from topcon.ui.capabilities import Capabilities, Colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -329,11 +332,50 @@ def test_an_option_wins_over_the_file_whether_before_the_command_or_behind(
     assert keys("--filter", "", "ps", "--json", "--config", str(file)) == [docker_key("web")]
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "codes"), [("", []), ("pids-near-limit = '50%'", ["pids-near-limit"]), ("restart-loop = 2", [])]
+)
+def test_what_is_wrong_is_found_by_the_thresholds_of_the_file(
+    host: FakeHost, ps: Callable[..., Answer], tmp_path: Path, thresholds: str, codes: list[str]
+) -> None:
+    add(host, "web", 4242, pids=60, pids_max="100")
+    file = tmp_path / "topcon.toml"
+    file.write_text(f"[thresholds]\n{thresholds}\n")
+
+    found = json.loads(ps("--json", "--config", str(file)).out)["findings"]
+    assert [finding["code"] for finding in found] == codes
+
+
+@pytest.mark.parametrize(("order", "is_reversed"), [("name", False), ("name:reversed", True)])
+def test_the_order_can_be_turned_around(
+    host: FakeHost, ps: Callable[..., Answer], order: str, is_reversed: bool
+) -> None:
+    add(host, "web", 4242)
+    add(host, "db", 4243)
+
+    listed = [pod["containers"][0]["id"] for pod in json.loads(ps("--json", "--sort", order).out)["pods"]]
+    shown = [line.split()[0] for line in ps("--sort", order).out.splitlines()[3:5]]
+    assert shown == sorted((each[:12] for each in listed), reverse=is_reversed)
+
+
+def test_a_saved_filter_can_be_named_as_an_option(host: FakeHost, ps: Callable[..., Answer], tmp_path: Path) -> None:
+    add(host, "web", 4242)
+    file = tmp_path / "topcon.toml"
+    file.write_text("[filters]\nnone = 'name:no-such'\nall = '!@none'\n")
+
+    def count(name: str) -> int:
+        return len(json.loads(ps("--json", "--config", str(file), "--filter", name).out)["pods"])
+
+    assert [count("@none"), count("@all")] == [0, 1]
+    assert ps("--config", str(file), "--filter", "@some").line.startswith("topcon: --filter '@some', column 1: ")
+
+
 def test_what_is_wrong_in_the_file_is_told_with_the_tree(ps: Callable[..., Answer], tmp_path: Path) -> None:
     file = tmp_path / "topcon.toml"
     file.write_text("inter_val = 3\n")
 
-    assert f"config: {file}: inter_val: there is no such setting" in ps("--config", str(file)).out.splitlines()
+    told = f"config: {file}:1: inter_val: there is no such setting; did you mean interval?"
+    assert told in ps("--config", str(file)).out.splitlines()
     problems = json.loads(ps("--json", "--config", str(file)).out)["problems"]
     assert [problem["source"] for problem in problems] == ["config"]
 
@@ -364,6 +406,30 @@ def test_doctor_prints_one_json_object(host: FakeHost, run: Callable[..., Answer
     assert (answer.status, answer.err) == (0, "")
     assert found["docker"]["status"] == "lacks"
     assert found["docker"]["detail"] == f"{host.root}/none.sock is no socket"
+
+
+def test_doctor_lists_all_that_is_wrong_in_the_file(host: FakeHost, run: Callable[..., Answer], tmp_path: Path) -> None:
+    file = tmp_path / "topcon.toml"
+    file.write_text("theme = 'no-such'\ncolour = 1\n[keys]\nquitt = 'x'\n")
+    checks = json.loads(run("doctor", "--json", "--host-root", str(host.root), "--config", str(file)).out)["checks"]
+
+    wrong = [check["detail"] for check in checks if check["name"] == "configuration"]
+    assert [text.partition(" ")[0] for text in wrong] == [f"{file}:{line}:" for line in (2, 4, 1)]
+    assert {check["status"] for check in checks if check["name"] == "configuration"} == {"lacks"}
+
+
+@pytest.mark.parametrize(
+    ("content", "status"), [(None, "absent"), ("", "ok"), ("interval = 2\n", "ok"), ("interval = \n", "lacks")]
+)
+def test_doctor_says_how_the_file_is(
+    host: FakeHost, run: Callable[..., Answer], content: str | None, status: str
+) -> None:
+    if content is not None:
+        default_file().parent.mkdir(parents=True)
+        default_file().write_text(content)
+    checks = json.loads(run("doctor", "--json", "--host-root", str(host.root)).out)["checks"]
+
+    assert [check["status"] for check in checks if check["name"] == "configuration"] == [status]
 
 
 def test_doctor_reads_where_no_other_command_can(run: Callable[..., Answer], tmp_path: Path) -> None:
@@ -697,11 +763,35 @@ def test_the_screen_is_told_what_was_asked_for(screen: Callable[..., tuple[Answe
         *("--read-only", "--listen", "127.0.0.1:0", "--filter", "web"), *("--sort", "mem", "--theme", "topcon-light")
     )
 
-    assert (app.options["actions"], app.options["filter_text"], app.options["sort"]) == (None, "web", "mem")
+    assert (app.options["actions"], app.options["filter_text"], app.options["view"].sort) == (None, "web", "mem")
     assert app.options["theme"].name == "topcon-light"
     assert app.options["endpoint"].startswith("http://127.0.0.1:")
     with pytest.raises(URLError):
         urllib.request.urlopen(app.options["endpoint"], timeout=PATIENCE_S)
+
+
+def test_the_screen_is_told_what_the_terminal_can_show(
+    screen: Callable[..., tuple[Answer, App]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capabilities, "first_environ", lambda: {"TERM": "xterm", "LANG": "C.UTF-8"})
+    _, app = screen()
+    _, told = screen("--ascii")
+
+    assert app.options["capabilities"] == Capabilities(Colors.FEW, is_ascii=False)
+    assert told.options["capabilities"] == Capabilities(Colors.FEW, is_ascii=True)
+
+
+def test_a_broken_theme_does_not_hinder_the_start(
+    screen: Callable[..., tuple[Answer, App]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "topcon" / "themes"
+    folder.mkdir(parents=True)
+    (folder / "mine.toml").write_text("dark = 1", encoding="utf-8")
+    _, app = screen("--theme", "mine")
+
+    assert app.options["theme"].name == "topcon-dark"
+    assert app.options["warning"] == f"{folder}/mine.toml: dark = 1: expected true or false"
 
 
 def test_a_screen_leaves_its_profile(screen: Callable[..., tuple[Answer, App]], tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pwd
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from topcon import config_tables
 from topcon.config import (
     INTERVAL_S,
     SETTINGS,
@@ -22,6 +24,7 @@ from topcon.config import (
 from topcon.errors import UsageError
 from topcon.exporter.listen import TcpAddress, UnixAddress
 from topcon.exporter.options import OPT_IN_GROUPS, LabelMode
+from topcon.findings import Threshold, Thresholds
 
 USABLE = """
 interval = 2.5
@@ -34,7 +37,7 @@ host_root = "{folder}"
 audit_log = "{folder}/audit.jsonl"
 theme = "topcon-light"
 filter = "shop web"
-sort = "mem"
+sort = "mem:reversed"
 listen = ["0.0.0.0:9000", "unix:/run/topcon.sock"]
 web_config = "{folder}/web.yml"
 labels = "kubelet"
@@ -45,6 +48,31 @@ openmetrics = true
 max_scrapes = 3
 budget = "2%"
 profile = "{folder}/profile.txt"
+ascii = true
+columns = ["mem", "cpu"]
+column_set = "memory"
+arrangement = "flat"
+hide = ["system", "stopped"]
+only_sick = true
+"""
+TABLES = """
+[thresholds]
+cpu-throttled = 0.25
+memory-near-limit = {warning = "80%"}
+stalled = "30%"
+io-stalled = {critical = 0.5}
+pids-near-limit = "95%"
+no-memory-limit = 0
+restart-loop = 5
+oom-killed = "1h"
+
+[filters]
+busy = "cpu>0.5"
+sick = "@busy | health:unhealthy"
+
+[keys]
+stopped = "A"
+quit = ["f10", "ctrl+q"]
 """
 
 
@@ -89,7 +117,7 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         audit_log=tmp_path / "audit.jsonl",
         theme="topcon-light",
         filter="shop web",
-        sort="mem",
+        sort="mem:reversed",
         listen=(TcpAddress("0.0.0.0", 9000), UnixAddress("/run/topcon.sock")),
         web_config=tmp_path / "web.yml",
         labels=LabelMode.KUBELET,
@@ -100,14 +128,56 @@ def test_every_option_can_stand_in_the_file(tmp_path: Path) -> None:
         max_scrapes=3,
         budget=0.02,
         profile=tmp_path / "profile.txt",
+        ascii=True,
+        columns=("mem", "cpu"),
+        column_set="memory",
+        arrangement="flat",
+        hide=("system", "stopped"),
+        only_sick=True,
     )
     assert {line.split(" = ")[0] for line in USABLE.split("\n") if line} == {setting.key for setting in SETTINGS}
 
 
 def test_settings_and_fields_are_the_same() -> None:
-    assert {setting.key for setting in SETTINGS} == {field.name for field in fields(Config)} - {"problems"}
+    settings = {setting.key for setting in SETTINGS} | {table.name for table in config_tables.TABLES}
+    assert settings == {field.name for field in fields(Config)} - {"origin", "problems"}
     assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
     assert all(setting.help for setting in SETTINGS)
+
+
+def test_tables_stand_in_the_file(tmp_path: Path) -> None:
+    config = loaded(tmp_path, TABLES)
+
+    assert config == Config(
+        thresholds=Thresholds(
+            cpu_throttled=Threshold(0.25, 0.5),
+            memory_near_limit=Threshold(0.8, 0.97),
+            cpu_starved=Threshold(0.3, 0.3),
+            memory_stalled=Threshold(0.3, 0.3),
+            io_stalled=Threshold(0.3, 0.5),
+            pids_near_limit=0.95,
+            no_memory_limit=0.0,
+            restart_loop=5,
+            oom_killed_s=3600.0,
+        ),
+        filters={"busy": "cpu>0.5", "sick": "@busy | health:unhealthy"},
+        keys={"stopped": ("A",), "quit": ("f10", "ctrl+q")},
+    )
+
+
+def test_a_warning_above_what_is_critical_moves_that_up(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "thresholds.cpu-throttled = 0.8")
+
+    assert config.thresholds == Thresholds(cpu_throttled=Threshold(0.8, 0.8))
+
+
+def test_a_filter_may_name_one_that_is_saved(tmp_path: Path) -> None:
+    text = "[filters]\nbusy = 'cpu>0.5'"
+
+    assert loaded(tmp_path, f"filter = '!@busy'\n{text}").filter == "!@busy"
+    assert loaded(tmp_path, text, filter="@busy").filter == "@busy"
+    with pytest.raises(UsageError, match="--filter '@quiet', column 1: no filter is saved as quiet"):
+        loaded(tmp_path, text, filter="@quiet")
 
 
 def test_an_option_wins_over_the_file_and_leaves_the_rest_of_it(tmp_path: Path) -> None:
@@ -163,6 +233,18 @@ def test_the_hosts_root_sets_all_three_and_each_can_be_set_alone(
     [
         ("inter_val = 1", "inter_val", "no such setting"),
         ("[ui]\ntheme = 'x'", "ui", "no such setting"),
+        ("[theme]\nname = 'x'", "theme", "expected one value"),
+        ("column = ['cpu']", "column", "did you mean columns?"),
+        ("threshold = 1", "threshold", "did you mean thresholds?"),
+        ("thresholds = 1", "thresholds", "expected a table, [thresholds]"),
+        ("runtime = ['dokcer']", "runtime", "'dokcer': expected NAME or NAME=SOCKET"),
+        ("host_root = ''", "host_root", "there is no such directory"),
+        ("column_set = 'memroy'", "column_set", "did you mean memory?"),
+        ("columns = ['cpu', 'mme']", "columns", "did you mean mem?"),
+        ("arrangement = 'list'", "arrangement", "expected one of tree, flat"),
+        ("hide = ['all']", "hide", "expected one of stopped"),
+        ("hide = 'stopped'", "hide", "expected a list of texts"),
+        ("sort = 'cpu:up'", "sort", "did you mean cpu?"),
         ("problems = []", "problems", "no such setting"),
         ("interval = 'soon'", "interval", "expected seconds from 0.1 to 3600"),
         ("interval = 0", "interval", "expected seconds from 0.1 to 3600"),
@@ -208,17 +290,68 @@ def test_what_cannot_be_used_is_said_in_a_line_with_file_and_key_and_the_rest_ap
 
     (problem,) = config.problems
     assert problem.source == "config"
-    assert problem.message.startswith(f"{tmp_path / 'topcon.toml'}: {key}")
+    assert problem.message.startswith(f"{tmp_path / 'topcon.toml'}:2: {key}")
     assert words in problem.message
     assert "\n" not in problem.message
     assert config.filter == "web"
-    assert getattr(config, key, None) == getattr(Config(), key, None) or key == "problems"
+    # Who may have asked for it gets it.
+    defaults = replace(Config(), read_only=key == "read_only")
+    assert getattr(config, key, None) == getattr(defaults, key, None) or key == "problems"
 
 
-def test_all_that_cannot_be_used_is_said(tmp_path: Path) -> None:
-    config = loaded(tmp_path, "a = 1\ninterval = 'x'\nb = 2")
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("filter = 'cpu>'", "2: filter = 'cpu>', column 5: expected a number, such as cpu>0.5"),
+        (
+            "filter = '@b'",
+            "2: filter = '@b', column 1: no filter is saved as b; expected one of those saved: there are none",
+        ),
+        ("[thresholds]\ncpu = 1", "3: thresholds.cpu: there is no such threshold"),
+        ("[thresholds]\nstaled = 1", "3: thresholds.staled: there is no such threshold; did you mean stalled?"),
+        ("thresholds.stalled = 90", "2: thresholds.stalled = 90: expected a share, such as 0.9 or '90%'"),
+        ("thresholds = {stalled = '-1%'}", "2: thresholds.stalled = '-1%': expected a share, such as 0.9 or '90%'"),
+        ("thresholds.stalled = nan", "2: thresholds.stalled = nan: expected a share, such as 0.9 or '90%'"),
+        ("thresholds.stalled = true", "2: thresholds.stalled = True: expected a share, such as 0.9 or '90%'"),
+        (
+            "thresholds.stalled = {warn = 1}",
+            "2: thresholds.stalled = {'warn': 1}: expected a share, or {warning = SHARE, critical = SHARE}",
+        ),
+        (
+            "thresholds.cpu-throttled = {warning = 0.6}",
+            "2: thresholds.cpu-throttled = {'warning': 0.6}: expected a warning below what is critical, 50%",
+        ),
+        ("thresholds.restart-loop = 1", "2: thresholds.restart-loop = 1: expected a number of starts, from 2 to 100"),
+        (
+            "thresholds.oom-killed = '9y'",
+            "2: thresholds.oom-killed = '9y': expected a time, such as 600, '10m' or '2h', up to 7d",
+        ),
+        ("[filters]\n'a b' = 'x'", "3: filters.'a b': expected a name without blanks, parentheses and |"),
+        ("[filters]\na = 1", "3: filters.a = 1: expected a filter, such as 'cpu>0.5'"),
+        ("[keys]\nstop = 3", "3: keys.stop = 3: expected a key, or a list of keys, as texts"),
+        ("[keys]\n\nstop = 'q'", "4: keys.stop: q is the key of quit already"),
+    ],
+)
+def test_what_cannot_be_used_elsewhere_is_said_and_the_rest_of_it_applies(
+    tmp_path: Path, line: str, problem: str
+) -> None:
+    config = loaded(tmp_path, f"theme = 'paper'\n{line}\n")
 
-    assert [problem.message.split(": ")[1].split(" ")[0] for problem in config.problems] == ["a", "interval", "b"]
+    assert [each.message for each in config.problems] == [f"{tmp_path / 'topcon.toml'}:{problem}"]
+    assert config == Config(
+        theme="paper",
+        thresholds=Thresholds() if "thresholds" in line else None,
+        problems=config.problems,
+    )
+
+
+def test_all_that_cannot_be_used_is_said_with_its_line(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "a = 1\n# more\nlabel = [\n 'x',\n]\ninterval = 'x'\n[keys]\nno-such = 'x'")
+
+    assert [problem.message.split(" ")[0] for problem in config.problems] == [
+        f"{tmp_path / 'topcon.toml'}:{line}:" for line in (1, 6, 8)
+    ]
+    assert [problem.message.split(" ")[1] for problem in config.problems] == ["a:", "interval", "keys.no-such:"]
 
 
 def test_an_option_does_not_hide_that_the_files_value_is_wrong(tmp_path: Path) -> None:
@@ -227,18 +360,42 @@ def test_an_option_does_not_hide_that_the_files_value_is_wrong(tmp_path: Path) -
     assert (config.interval, len(config.problems)) == (2.0, 1)
 
 
-@pytest.mark.parametrize("content", [b"interval = ", b"= 1", b"a = 1\na = 2", b"\xff\xfe", b"x = '\x1b'"])
-@pytest.mark.parametrize("is_named", [True, False])
-def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path: Path, content: bytes, is_named: bool) -> None:
-    file = tmp_path / "topcon.toml" if is_named else default_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
+NO_TOML = [b"interval = ", b"= 1", b"a = 1\na = 2", b"\xff\xfe", b"x = '\x1b'"]
+
+
+@pytest.mark.parametrize("content", NO_TOML)
+def test_a_file_that_is_named_and_no_toml_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "topcon.toml"
     file.write_bytes(content)
 
     with pytest.raises(UsageError) as caught:
-        load_config({}, file if is_named else None)
+        load_config({}, file)
 
     assert str(caught.value).startswith(f"{file}: cannot be read: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", NO_TOML)
+def test_a_default_file_that_is_no_toml_is_told_and_does_not_stand_in_the_way(content: bytes) -> None:
+    default_file().parent.mkdir(parents=True, exist_ok=True)
+    default_file().write_bytes(content)
+
+    config = load_config({"interval": 3.0}, None)
+
+    (problem,) = config.problems
+    assert problem.message.startswith(f"{default_file()}: cannot be read: ")
+    assert "\n" not in problem.message
+    assert problem.message.endswith("; until it is mended, nothing can be changed")
+    assert config == Config(interval=3.0, read_only=True, problems=(problem,))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("a = 1\nb ; 2\n", "at line 2, column 3"), ("a = 1\n\nb = ", "at the end, line 3"), ("a = [\n", "line 1")],
+)
+def test_where_a_file_is_no_toml_is_told(tmp_path: Path, text: str, place: str) -> None:
+    with pytest.raises(UsageError, match=place):
+        loaded(tmp_path, text)
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
@@ -265,7 +422,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, c
         said += [problem.message for problem in load_config({}, file).problems]
     except UsageError as error:
         said.append(str(error))
-    assert all(message.startswith(f"{file}: ") for message in said)
+    assert all(re.match(rf"{re.escape(str(file))}(:\d+)?: ", message) for message in said)
 
 
 # Places.

@@ -269,9 +269,11 @@ def test_any_bytes_for_a_specification_are_borne(data: bytes) -> None:
     assert parse_spec(data) == Spec()
 
 
-def test_without_the_cri_all_can_be_done(connection: Containerd) -> None:
+def test_without_the_cri_all_can_be_done_but_a_removal(connection: Containerd) -> None:
     assert supports_lifecycle(connection)
-    assert connection.abilities == EVERY_ABILITY
+    assert connection.abilities == EVERY_ABILITY - {"remove"}
+    with pytest.raises(ActionFailed, match="leaves the removal of default/db to the client that made it"):
+        connection.remove("default/db")
 
 
 def test_with_the_cri_pods_are_told_and_what_it_lacks_is_no_ability(daemon: GrpcDaemon, store: Store) -> None:
@@ -291,7 +293,7 @@ def test_with_the_cri_pods_are_told_and_what_it_lacks_is_no_ability(daemon: Grpc
         ("default/db", "containerd"),
     ]
     assert [connection.started_ns(info.id) for info in infos] == [None, 6, None]
-    assert connection.abilities == {"start", "stop", "restart"}
+    assert connection.abilities == {"start", "stop", "restart", "remove"}
     with pytest.raises(ActionFailed, match="containerd has no way to send SIGTERM to a pod's container"):
         connection.kill(web["id"], "SIGTERM")
     connection.kill("default/db", "SIGTERM")

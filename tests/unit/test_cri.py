@@ -75,6 +75,8 @@ class Pods:
             f"{SERVICE}ContainerStatus": self._status,
             f"{SERVICE}StopContainer": self._stop,
             f"{SERVICE}StopPodSandbox": self._stop_sandbox,
+            f"{SERVICE}RemoveContainer": self._remove,
+            f"{SERVICE}RemovePodSandbox": self._remove_sandbox,
         }
 
     def _status(self, data: bytes, _: dict[str, str]) -> bytes:
@@ -104,6 +106,14 @@ class Pods:
 
     def _stop_sandbox(self, data: bytes, _: dict[str, str]) -> bytes:
         self.told.append(("StopPodSandbox", decode("cri.StopPodSandboxRequest", data).pod_sandbox_id, 0))
+        return b""
+
+    def _remove(self, data: bytes, _: dict[str, str]) -> bytes:
+        self.told.append(("RemoveContainer", decode("cri.RemoveContainerRequest", data).container_id, 0))
+        return b""
+
+    def _remove_sandbox(self, data: bytes, _: dict[str, str]) -> bytes:
+        self.told.append(("RemovePodSandbox", decode("cri.RemovePodSandboxRequest", data).pod_sandbox_id, 0))
         return b""
 
 
@@ -296,6 +306,35 @@ def test_a_sandbox_is_stopped_after_its_running_containers(connection: Cri, pods
     assert pods.told[2:] == [("StopPodSandbox", POD, 0)]
 
 
+def test_what_has_ended_is_removed(connection: Cri, pods: Pods) -> None:
+    pods.containers = [container(WEB), container(SIDE, state=EXITED)]
+    connection.remove(SIDE)
+    assert pods.told == [("RemoveContainer", SIDE, 0)]
+
+
+def test_a_sandbox_is_removed_once_all_of_its_pod_has_ended(connection: Cri, pods: Pods) -> None:
+    pods.sandboxes[0]["state"] = 1
+    pods.containers = [container(WEB, state=EXITED), container(SIDE)]
+    with pytest.raises(ActionFailed, match="not done: something in the pod has not ended"):
+        connection.remove(POD)
+    assert pods.told == []
+    pods.containers = [container(WEB, state=EXITED)]
+    connection.remove(POD)
+    assert pods.told == [("RemovePodSandbox", POD, 0)]
+
+
+@pytest.mark.parametrize("state", [0, 1, 3])
+def test_what_has_not_ended_is_not_removed(connection: Cri, pods: Pods, state: int) -> None:
+    pods.containers = [container(WEB, state=state)]
+    with pytest.raises(ActionFailed, match="not done: it has not ended"):
+        connection.remove(WEB)
+    with pytest.raises(ActionFailed, match="not done: something in the pod has not ended"):
+        connection.remove(POD)
+    with pytest.raises(ActionFailed, match="no such container any more"):
+        connection.remove(SIDE)
+    assert pods.told == []
+
+
 def test_a_restart_waits_for_kubelet(connection: Cri, pods: Pods, tmp_path: Path) -> None:
     run_kubelet(tmp_path)
     pods.on_stop = lambda pods: pods.containers.append(container(SIDE, created_at=CREATED_NS + 1))
@@ -321,7 +360,7 @@ def test_without_a_kubelet_a_restart_is_refused_before_the_stop(connection: Cri,
 
 def test_what_the_cri_cannot_do_is_refused(connection: Cri) -> None:
     assert supports_lifecycle(connection)
-    assert connection.abilities == {"stop", "restart"}
+    assert connection.abilities == {"stop", "restart", "remove"}
     for refused in (
         lambda: connection.start(WEB),
         lambda: connection.pause(WEB),

@@ -581,6 +581,9 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.do_GET()
 
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -1120,6 +1123,24 @@ def test_a_refusal_without_a_message_is_an_action_that_failed(
 
     with pytest.raises(ActionFailed, match=r"."):
         docker.pause(WEB)
+
+
+def test_a_removal_forces_nothing_and_keeps_volumes(engine: Engine, connect: Callable[[], Docker]) -> None:
+    docker = connect()
+    engine.failures[f"/containers/{WEB}"] = (204, b"")
+
+    docker.remove(WEB)
+
+    assert engine.taken() == [f"DELETE /containers/{WEB}"]
+    assert {engine.queries[-1][name] for name in ("v", "force")} == {"False"}
+
+
+def test_a_refused_removal_fails_with_the_daemons_own_words(engine: Engine, connect: Callable[[], Docker]) -> None:
+    docker = connect()
+    engine.failures[f"/containers/{WEB}"] = (409, json.dumps({"message": "container is running"}).encode())
+
+    with pytest.raises(ActionFailed, match=r"^container is running$"):
+        docker.remove(WEB)
 
 
 def test_stopping_what_has_stopped_is_no_error(engine: Engine, connect: Callable[[], Docker]) -> None:

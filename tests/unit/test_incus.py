@@ -187,7 +187,7 @@ class FakeApi(JsonSocket):
             return self.ends.pop(0) if self.ends else DONE
         if "/nope" in path:
             raise Refused(404, "Instance not found", self.socket)
-        if method == "PUT":
+        if method in {"PUT", "DELETE"}:
             self.bodies.append(body)
             return {"type": "async", "status_code": 100, "operation": OPERATION, "metadata": {}}
         return sync(instance(status=self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]))
@@ -246,7 +246,7 @@ def test_incus_can_do_everything_but_send_a_signal(daemon: Incus, api: FakeApi) 
     lifecycle = supports_lifecycle(daemon)
 
     assert lifecycle is not None
-    assert lifecycle.abilities == {"start", "stop", "restart", "pause", "unpause"}
+    assert lifecycle.abilities == {"start", "stop", "restart", "pause", "unpause", "remove"}
     with pytest.raises(ActionFailed, match=r"^incus cannot send SIGHUP to web$"):
         lifecycle.kill(WEB, "SIGHUP")
     assert api.requests == []
@@ -279,6 +279,22 @@ def test_an_action_is_begun_and_waited_for(daemon: Incus, api: FakeApi) -> None:
     ]
     assert api.bodies == [{"action": "start", "timeout": -1, "force": False}]
     assert api.timeouts[-1] > 60
+
+
+def test_a_removal_is_begun_and_waited_for(daemon: Incus, api: FakeApi) -> None:
+    daemon.remove(SHOP_WEB)
+
+    assert api.requests == [
+        ("DELETE", "/1.0/instances/web?project=shop"),
+        ("GET", f"{OPERATION}/wait?timeout=60"),
+    ]
+
+
+def test_a_removal_that_fails_says_why(daemon: Incus, api: FakeApi) -> None:
+    is_like(api, ["Stopped"], TOO_LATE)
+
+    with pytest.raises(ActionFailed):
+        daemon.remove(WEB)
 
 
 def test_pausing_is_freezing(daemon: Incus, api: FakeApi) -> None:

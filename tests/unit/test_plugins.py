@@ -234,6 +234,8 @@ class Changer(Viewer):
 
     def kill(self, container: ContainerId, signal: str) -> None: ...
 
+    def remove(self, container: ContainerId) -> None: ...
+
 
 def test_a_runtime_that_can_change_containers_is_told_by_what_it_has() -> None:
     changer = Changer()

@@ -531,6 +531,25 @@ def test_a_refused_action_is_told_in_podmans_words(service: Podman, api: FakeApi
         service.unpause(WEB)
 
 
+REMOVAL = f"DELETE {API}/{WEB}?force=false&v=false"
+
+
+@pytest.mark.parametrize("answer", [None, [], [{"Id": WEB, "Err": None}], [{"Id": WEB}], {"odd": 1}])
+def test_a_removal_forces_nothing_and_keeps_volumes(service: Podman, api: FakeApi, answer: object) -> None:
+    api.answers[REMOVAL] = answer
+
+    service.remove(WEB)
+
+    assert api.taken() == [REMOVAL]
+
+
+def test_a_removal_that_is_answered_and_not_done_is_told(service: Podman, api: FakeApi) -> None:
+    api.answers[REMOVAL] = [{"Id": WEB, "Err": "it is the infra container of pod books"}]
+
+    with pytest.raises(ActionFailed, match=r"^it is the infra container of pod books$"):
+        service.remove(WEB)
+
+
 def test_an_id_is_no_path(service: Podman, api: FakeApi) -> None:
     service.start(ContainerId("../images/a?b=c\udc80"))
 

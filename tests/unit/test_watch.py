@@ -122,6 +122,9 @@ class Changer(Viewer):
     def kill(self, container: ContainerId, signal: str) -> None:
         raise NotImplementedError(container, signal)
 
+    def remove(self, container: ContainerId) -> None:
+        raise NotImplementedError(container)
+
 
 @dataclass
 class Daemon:

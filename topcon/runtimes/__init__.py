@@ -82,6 +82,10 @@ class Lifecycle(Protocol):
         """Send a signal, such as ``SIGTERM``, to the first process."""
         ...
 
+    def remove(self, container: ContainerId) -> None:
+        """Remove a container that is stopped, and no volume; one that runs is left alone."""
+        ...
+
 
 @runtime_checkable
 class Logs(Protocol):
@@ -97,7 +101,7 @@ class Logs(Protocol):
         ...
 
 
-EVERY_ABILITY = frozenset(("start", "stop", "restart", "pause", "unpause", "kill"))
+EVERY_ABILITY = frozenset(("start", "stop", "restart", "pause", "unpause", "kill", "remove"))
 
 
 def _nothing() -> None:

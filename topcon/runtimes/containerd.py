@@ -82,7 +82,8 @@ class Containerd:
         except TopconError:
             self._channel.close()
             raise
-        self.abilities = EVERY_ABILITY if self._cri is None else Cri.abilities | {"start"}
+        # What its own containers leave beside their snapshots, such as their names, is kept by who made them.
+        self.abilities = EVERY_ABILITY - {"remove"} if self._cri is None else Cri.abilities | {"start"}
 
     def containers(self) -> tuple[ContainerInfo, ...]:
         """Return what containerd knows now."""
@@ -123,6 +124,10 @@ class Containerd:
     def kill(self, container: ContainerId, signal: str) -> None:
         """Send a signal; a pod's is refused."""
         self._home(container).kill(container, signal)
+
+    def remove(self, container: ContainerId) -> None:
+        """Remove a pod's container; others are refused."""
+        self._home(container).remove(container)
 
     def _home(self, container: ContainerId) -> Cri | _Own:
         if self._cri is not None and "/" not in container and self._cri.knows(container):
@@ -200,6 +205,10 @@ class _Own:
     def kill(self, container: ContainerId, signal: str) -> None:
         with acting():
             self._kill(*self._get(container), signal)
+
+    def remove(self, container: ContainerId) -> None:
+        message = f"{NAME} leaves the removal of {container} to the client that made it"
+        raise ActionFailed(message)
 
     def _get(self, container: ContainerId) -> tuple[str, Any]:
         """Return a container's namespace and its entry."""

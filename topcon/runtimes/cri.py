@@ -56,7 +56,7 @@ _BUNDLED = {"k3s", "k0s", "rke2"}
 class Cri:
     """What a daemon that speaks the CRI knows and can do of pods."""
 
-    abilities = frozenset(("stop", "restart"))
+    abilities = frozenset(("stop", "restart", "remove"))
 
     def __init__(self, channel: GrpcChannel, name: str, proc: Path = PROC) -> None:
         """Begin to talk.
@@ -153,6 +153,30 @@ class Cri:
     def kill(self, container: ContainerId, signal: str) -> None:
         """Refuse."""
         self._refuse(f"send {signal} to", container)
+
+    def remove(self, container: ContainerId) -> None:
+        """``crictl rm``, and ``crictl rmp`` for a sandbox, which takes the stopped containers of its pod along.
+
+        The daemon would force its way; so what has not ended is refused here.
+        """
+        with acting():
+            sandbox = self._sandbox(container)
+            inside = [each for each in self._containers() if container in {text(each.id), text(each.pod_sandbox_id)}]
+            states = [_STATES.get(each.state, State.UNKNOWN) for each in inside]
+            if sandbox is not None:
+                states.append(_SANDBOX_STATES.get(sandbox.state, State.UNKNOWN))
+            if not states:
+                message = f"{self.name} has no such container any more"
+                raise ActionFailed(message)
+            if any(state is not State.EXITED for state in states):
+                message = f"not done: {'something in the pod' if sandbox is not None else 'it'} has not ended"
+                raise ActionFailed(message)
+            if sandbox is None:
+                request = encode("cri.RemoveContainerRequest", container_id=container)
+                self._channel.call(f"{_SERVICE}/RemoveContainer", request, KILLED_S)
+            else:
+                request = encode("cri.RemovePodSandboxRequest", pod_sandbox_id=container)
+                self._channel.call(f"{_SERVICE}/RemovePodSandbox", request, KILLED_S)
 
     def close(self) -> None:
         """Close the connection."""

@@ -201,6 +201,10 @@ class Docker:
         """``docker kill --signal``."""
         self._act(self._api.kill, container, signal=signal)
 
+    def remove(self, container: ContainerId) -> None:
+        """``docker rm``."""
+        self._act(self._api.remove_container, container, v=False, force=False)
+
     def _call(self, call: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401  JSON
         try:
             return call(*arguments, **options)

@@ -113,6 +113,10 @@ class Incus:
         message = f"{NAME} cannot send {signal} to {container}"
         raise ActionFailed(message)
 
+    def remove(self, container: ContainerId) -> None:
+        """``incus delete``; what runs it refuses itself."""
+        self._wait_for("delete", self._api.act("DELETE", _path(container)), ACTION_S)
+
     def _is_stopped(self, container: ContainerId) -> bool:
         return self._instance(container).get("status") == "Stopped"
 
@@ -122,9 +126,10 @@ class Incus:
     def _change(self, container: ContainerId, action: str, grace_s: float = 0.0, *, force: bool = False) -> None:
         """Change the state of an instance, and wait until it has changed."""
         body = {"action": action, "timeout": math.ceil(grace_s) or -1, "force": force}
-        patience_s = grace_s + ACTION_S
-        begun = to_object(self._api.act("PUT", _path(container, "/state"), body))
-        operation = to_text(begun.get("operation"))
+        self._wait_for(action, self._api.act("PUT", _path(container, "/state"), body), grace_s + ACTION_S)
+
+    def _wait_for(self, action: str, begun: object, patience_s: float) -> None:
+        operation = to_text(to_object(begun).get("operation"))
         if operation is None or not operation.startswith("/1.0/operations/"):
             return
         path = f"{quote(operation.partition('?')[0])}/wait?timeout={math.ceil(patience_s)}"

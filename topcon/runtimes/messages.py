@@ -48,6 +48,8 @@ _TABLES = {
         Mount{container_path=1 host_path=2 readonly=3:bool}
         StopContainerRequest{container_id=1 timeout=2:int64}
         StopPodSandboxRequest{pod_sandbox_id=1}
+        RemoveContainerRequest{container_id=1}
+        RemovePodSandboxRequest{pod_sandbox_id=1}
     """,
     "containerd": """
         Entry{key=1 value=2}

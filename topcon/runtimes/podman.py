@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from topcon.errors import ParseError
+from topcon.errors import ActionFailed, ParseError
 from topcon.model.sample import (
     ContainerId,
     ContainerInfo,
@@ -192,6 +192,15 @@ class Podman:
     def kill(self, container: ContainerId, signal: str) -> None:
         """``podman kill --signal``."""
         self._act(container, "kill", signal=signal)
+
+    def remove(self, container: ContainerId) -> None:
+        """``podman rm``."""
+        query = urlencode({"force": "false", "v": "false"})
+        answer = self._api.act("DELETE", f"{_path(container)}?{query}", timeout_s=ACTION_S)
+        # The answer is a success even where the removal was none; it says so of each container.
+        for report in map(to_object, to_list(answer)):
+            if said := to_text(report.get("Err")):
+                raise ActionFailed(said)
 
     def _act(self, container: ContainerId, verb: str, *, grace_s: float = 0.0, **query: object) -> None:
         self._api.act("POST", f"{_path(container)}/{verb}?{urlencode(query)}", timeout_s=grace_s + ACTION_S)
