@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from topcon.errors import UsageError
 from topcon.exporter.options import DEFAULT_PORT, OPT_IN_GROUPS, LabelMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from topcon.config_tables import Table, Taken
     from topcon.exporter.listen import Address
+    from topcon.findings import Thresholds
     from topcon.model.sample import Problem
 
 INTERVAL_S = (0.1, 3600.0)
@@ -41,6 +43,8 @@ class Setting:
     """Whether a text of a list holds several items, between commas."""
     takes_one: bool = False
     """Whether the file may have a value in the place of a list of one."""
+    check: Callable[[str], object] = str
+    """Of a list: what each of the file has to stand besides, and an option where it is put to use; as `parse`."""
 
     @property
     def key(self) -> str:
@@ -56,6 +60,24 @@ class Setting:
         return tuple(map(self.parse, text.split(",") if self.is_split else [text]))
 
 
+class Origin(NamedTuple):
+    """The file that settings are from, or would be."""
+
+    path: Path
+    content: bytes | None
+    """None if there is no such file."""
+    values: Mapping[str, Any]
+    """What it says, as far as it can be used: an option may win over it."""
+
+    def place(self, *key: str) -> str:
+        """Return the file and the line on which a setting stands."""
+        from topcon.settings_file import line_of  # noqa: PLC0415  not before something is wrong
+
+        text = (self.content or b"").decode()
+        line = line_of(text, key) or line_of(text, (key[0].replace("_", "-"), *key[1:]))
+        return f"{self.path}:{line}" if line else str(self.path)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """All settings, after the file and the options."""
@@ -69,8 +91,10 @@ class Config:
     host_root: str = ""
     audit_log: Path | None = None
     theme: str = DEFAULT_THEME
+    ascii: bool | None = None
+    """Whether to draw with ASCII alone; None for as the locale has it."""
     filter: str = ""
-    sort: str | None = None
+    sort: str = "finding"
     budget: float | None = None
     """A share of one core; None for no bound."""
     profile: Path | None = None
@@ -82,6 +106,19 @@ class Config:
     containers_only: bool = False
     openmetrics: bool = False
     max_scrapes: int = 8
+    columns: tuple[str, ...] = ()
+    """In their order; none for those of the set."""
+    column_set: str = "overview"
+    arrangement: str = "tree"
+    hide: tuple[str, ...] = ()
+    only_sick: bool = False
+    thresholds: Thresholds | None = None
+    """None for topcon's own."""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """By their names."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of what has other keys than topcon's own."""
+    origin: Origin | None = field(default=None, compare=False, repr=False)
     problems: tuple[Problem, ...] = field(default=())
     """What in the file could not be used; the rest applies."""
 
@@ -119,19 +156,60 @@ def _budget(text: str) -> float:
 
 
 def _directory(text: str) -> str:
-    if not Path(text).is_dir():
+    if not text or not Path(text).is_dir():
         message = f"{text!r}: there is no such directory"
         raise ValueError(message)
     return str(Path(text).absolute()).rstrip("/")
 
 
+def _one_of(text: str, names: Collection[str]) -> str:
+    if text not in names:
+        from topcon.config_tables import hint  # noqa: PLC0415  see above
+
+        message = f"{text!r}: expected one of {', '.join(names)}{hint(text, names)}"
+        raise ValueError(message)
+    return text
+
+
 def _column(text: str) -> str:
     from topcon.columns import BY_NAME  # noqa: PLC0415  see above
 
-    if text not in BY_NAME:
-        message = f"{text!r}: expected one of {', '.join(BY_NAME)}"
-        raise ValueError(message)
+    return _one_of(text, BY_NAME)
+
+
+def _sort(text: str) -> str:
+    from topcon.columns import REVERSED  # noqa: PLC0415  see above
+
+    _column(text.removesuffix(REVERSED))
     return text
+
+
+def _column_set(text: str) -> str:
+    from topcon.columns import SETS  # noqa: PLC0415  see above
+
+    return _one_of(text, SETS)
+
+
+def _arrangement(text: str) -> str:
+    from topcon.rows import Arrangement  # noqa: PLC0415  see above
+
+    return _one_of(text, [str(each) for each in Arrangement])
+
+
+def _hideable(text: str) -> str:
+    from topcon.ui.header import HIDEABLE  # noqa: PLC0415  see above
+
+    return _one_of(text, list(HIDEABLE.values()))
+
+
+def _check_runtime(text: str) -> None:
+    from topcon.runtimes import chosen  # noqa: PLC0415  see above
+
+    try:
+        chosen([text])
+    except UsageError as error:
+        message = f"{text!r}: {str(error).removeprefix(f'--runtime {text}: ')}"
+        raise ValueError(message) from None
 
 
 def _listen(text: str) -> Address:
@@ -202,7 +280,12 @@ INTERVAL_SETTING = Setting("interval", "seconds between samples, 0.1 to 3600 (de
 HOST_SETTINGS = (
     INTERVAL_SETTING,
     Setting(
-        "runtime", "NAME or NAME=SOCKET; repeatable (default: all whose socket is there)", str, "NAME", is_list=True
+        "runtime",
+        "NAME or NAME=SOCKET; repeatable (default: all whose socket is there)",
+        str,
+        "NAME",
+        is_list=True,
+        check=_check_runtime,
     ),
     Setting("read-only", "never change anything", _switch),
     Setting("cgroup-root", "where the cgroups are mounted (default /sys/fs/cgroup)", _directory, "DIR"),
@@ -212,10 +295,18 @@ HOST_SETTINGS = (
     Setting("audit-log", "where actions are logged (default ~/.local/state/topcon/audit.jsonl)", _file, "FILE"),
 )
 VIEW_SETTINGS = (
-    Setting("filter", "show only what has these words in its name, pod, image or id", str, "EXPR"),
-    Setting("sort", "column to sort by, such as cpu, mem, name (default: what is worst)", _column, "COLUMN"),
+    Setting("filter", "what is shown: words, state:up, cpu>0.5, !not, this|that, /pattern/, @saved", str, "EXPR"),
+    Setting(
+        "sort",
+        "column to sort by, such as cpu, mem, name (default: what is worst); cpu:reversed turns its order around",
+        _sort,
+        "COLUMN",
+    ),
 )
-UI_SETTINGS = (Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),)
+UI_SETTINGS = (
+    Setting("theme", f"colours (default {DEFAULT_THEME})", str, "NAME"),
+    Setting("ascii", "draw with ASCII alone (default: where the locale is not UTF-8)", _switch),
+)
 COST_SETTINGS = (
     Setting(
         "budget",
@@ -251,7 +342,15 @@ ENDPOINT_SETTINGS = (
     Setting("openmetrics", "serve OpenMetrics to who prefers it", _switch),
     Setting("max-scrapes", "how many are served at once (default 8)", _scrapes, "N"),
 )
-SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
+FILE_SETTINGS = (
+    Setting("columns", "the columns of the screen, in their order, such as name, cpu, mem", _column, is_list=True),
+    Setting("column-set", "which columns are there where none are chosen, such as overview, memory", _column_set),
+    Setting("arrangement", "what hangs below what: tree, flat, pods, images, runtimes", _arrangement),
+    Setting("hide", "what is kept out of sight: stopped, sandboxes, system", _hideable, is_list=True),
+    Setting("only-sick", "show only containers with a warning or worse", _switch),
+)
+"""How the screen begins; keys choose these, and :save writes them."""
+SETTINGS = (*HOST_SETTINGS, *VIEW_SETTINGS, *UI_SETTINGS, *FILE_SETTINGS, *COST_SETTINGS, *ENDPOINT_SETTINGS)
 
 
 def default_file() -> Path:
@@ -271,33 +370,96 @@ def _xdg_folder(variable: str, otherwise: str) -> Path:
     return Path(named if named.startswith("/") else os.path.expanduser(otherwise))  # noqa: PTH111
 
 
+READ_ONLY = "read_only"
+UNTIL_MENDED = "; until it is mended, nothing can be changed"
+"""Who may have asked for ``read_only`` gets it."""
+
+
 def load_config(options: Mapping[str, Any], file: Path | None) -> Config:
     """Merge the options of the command line, parsed, over those of a file; without one, of the default file.
 
     Raises:
-        UsageError: the file was named and cannot be read, or is no TOML.
+        UsageError: the file was named and cannot be read, or is no TOML; or the filter that was given is none.
     """
-    known = {setting.key: setting for setting in SETTINGS}
-    values: dict[str, Any] = {}
-    problems = []
     path = file or default_file()
-    for key, value in _read_file(path, is_named=file is not None).items():
-        setting = known.get(key.replace("-", "_"))
+    content: bytes | None = None
+    said: dict[str, Any] = {}
+    unreadable = []
+    try:
+        content = _read_file(path, is_named=file is not None)
+        said = _parsed(path, content or b"")
+    except UsageError as error:
+        # Whoever named a file means it; what merely lies there is not to stand in the way.
+        if file is not None:
+            raise
+        unreadable.append(_problem(f"{error}{UNTIL_MENDED}"))
+    values, wrong = _taken(said) if said else ({}, [])
+    if unreadable:
+        values[READ_ONLY] = True
+    origin = Origin(path, content, values)
+    known = {setting.key for setting in SETTINGS}
+    config = Config(
+        **values | {key: value for key, value in options.items() if key in known},
+        origin=origin,
+        problems=(*unreadable, *(_problem(f"{origin.place(*key)}: {message}") for key, message in wrong)),
+    )
+    if options.get("filter"):
         try:
-            if setting is None:
-                problems.append(_problem(path, f"{key}: there is no such setting"))
-            else:
-                values[setting.key] = _from_toml(setting, value)
+            _check_filter(config.filter, config.filters)
         except ValueError as error:
-            problems.append(_problem(path, f"{key} = {error}"))
-    values |= {key: value for key, value in options.items() if key in known}
-    return Config(**values, problems=tuple(problems))
+            message = f"--filter {error}"
+            raise UsageError(message) from None
+    return config
 
 
-def _problem(path: Path, message: str) -> Problem:
+def _problem(message: str) -> Problem:
     from topcon.model.sample import Problem  # noqa: PLC0415  see above
 
-    return Problem("config", f"{path}: {message}")
+    return Problem("config", message)
+
+
+def _taken(said: Mapping[str, object]) -> tuple[dict[str, Any], list[tuple[tuple[str, ...], str]]]:
+    """Return what of a file can be used, and what is wrong with the rest, by where it stands."""
+    from topcon.config_tables import TABLES, hint  # noqa: PLC0415  see above
+
+    known = {setting.key: setting for setting in SETTINGS}
+    tables = {table.name: table for table in TABLES}
+    values: dict[str, Any] = {}
+    wrong: list[tuple[tuple[str, ...], str]] = []
+    for name, value in said.items():
+        key = name.replace("-", "_")
+        try:
+            if key in known:
+                values[key] = _from_toml(known[key], value)
+            elif name in tables:
+                values[name], problems = _from_table(tables[name], value)
+                wrong += [((name, each), f"{name}.{problem}") for each, problem in problems.items()]
+            else:
+                wrong.append(((name,), f"{name}: there is no such setting{hint(name, [*known, *tables])}"))
+        except ValueError as error:
+            is_safety = key == READ_ONLY
+            values |= {READ_ONLY: True} if is_safety else {}
+            wrong.append(((name,), f"{name} = {error}{UNTIL_MENDED if is_safety else ''}"))
+    try:
+        _check_filter(values.get("filter", ""), values.get("filters", {}))
+    except ValueError as error:
+        del values["filter"]
+        wrong.append((("filter",), f"filter = {error}"))
+    return values, wrong
+
+
+def _from_table(table: Table, value: object) -> Taken:
+    if not isinstance(value, dict):
+        message = f"{value!r}: expected a table, [{table.name}]"
+        raise ValueError(message)  # noqa: TRY004  as the others
+    return table.take(value)
+
+
+def _check_filter(text: str, saved: Mapping[str, str]) -> None:
+    if text:
+        from topcon.filter import parse_filter  # noqa: PLC0415  see above
+
+        parse_filter(text, saved)
 
 
 def _from_toml(setting: Setting, value: object) -> object:
@@ -307,32 +469,50 @@ def _from_toml(setting: Setting, value: object) -> object:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             message = f"{value!r}: expected a list of texts"
             raise ValueError(message)
+        for item in value:
+            setting.check(item)
         return tuple(parsed for item in value for parsed in setting.items(item))
-    if isinstance(value, bool):
-        return setting.parse(str(value).lower())
-    if isinstance(value, str | int | float):
-        return setting.parse(str(value))
-    message = f"{value!r}: expected one value"
-    raise ValueError(message)
+    if not isinstance(value, bool | str | int | float):
+        message = f"{value!r}: expected one value"
+        raise ValueError(message)  # noqa: TRY004  as the others
+    return setting.parse(str(value).lower() if isinstance(value, bool) else str(value))
 
 
-def _read_file(path: Path, *, is_named: bool) -> dict[str, Any]:
+def _read_file(path: Path, *, is_named: bool) -> bytes | None:
+    """Return what a file holds; None if there is none.
+
+    Raises:
+        UsageError: it cannot be read, or is named and not there.
+    """
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         if is_named:
             message = f"--config {path}: there is no such file"
             raise UsageError(message) from None
-        return {}
+        return None
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    """Return what a file says.
+
+    Raises:
+        UsageError: it is no TOML.
+    """
+    if not content:
+        return {}
     import tomllib  # noqa: PLC0415  most have no file
 
     try:
-        return tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
         raise _unreadable(path, error) from None
+    except tomllib.TOMLDecodeError as error:
+        last = content.rstrip(b"\n").count(b"\n") + 1
+        raise _unreadable(path, str(error).replace("at end of document", f"at the end, line {last}")) from None
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
+def _unreadable(path: Path, error: Exception | str) -> UsageError:
     return UsageError(f"{path}: cannot be read: {error}")

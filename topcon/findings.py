@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from topcon.model.sample import SILENT_AFTER_S, Health, Role, Source, State
@@ -11,8 +12,9 @@ from topcon.model.snapshot import ContainerNode, Finding, PressureShare, Severit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-OOM_WARNING_S = 600.0
-RESTART_LOOP_STARTS = 3
+    ContainerRule = Callable[["ContainerNode", "Thresholds"], Finding | None]
+    SnapshotRule = Callable[[Snapshot, "Thresholds"], Iterator[Finding]]
+
 KERNEL_LEAD_S = 5.0
 """A container that started less than this ago may not be in its runtime's list yet."""
 
@@ -31,30 +33,54 @@ class Threshold:
         return Severity.CRITICAL if share > self.critical else Severity.WARNING
 
 
-CPU_THROTTLED = Threshold(0.10, 0.50)
-MEMORY_NEAR_LIMIT = Threshold(0.90, 0.97)
-STALLED = 0.20
-PIDS_NEAR_LIMIT = 0.90
+_STALLED = Threshold(0.20, 0.20)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on something is wrong. Shares are from 0 to 1, and are crossed above them."""
+
+    cpu_throttled: Threshold = Threshold(0.10, 0.50)
+    memory_near_limit: Threshold = Threshold(0.90, 0.97)
+    cpu_starved: Threshold = _STALLED
+    """The share of the time that some of its tasks waited for a warning, that all of them did to be critical."""
+    memory_stalled: Threshold = _STALLED
+    """The same."""
+    io_stalled: Threshold = _STALLED
+    """The same."""
+    pids_near_limit: float = 0.90
+    no_memory_limit: float = 0.20
+    """The share of the time that some tasks of the host waited for memory."""
+    restart_loop: int = 3
+    """Starts in five minutes."""
+    oom_killed_s: float = 600.0
+    """For how long an OOM kill is told."""
+
+
+DEFAULT_THRESHOLDS = Thresholds()
 NOT_TO_SHARE = dict.fromkeys(("pid", "ipc", "mnt", "net")).keys()
 """Namespaces of the host that a container is expected not to live in."""
 
 
-def assess(snapshot: Snapshot, before: Snapshot | None = None) -> tuple[Finding, ...]:
+def assess(
+    snapshot: Snapshot, before: Snapshot | None = None, thresholds: Thresholds = DEFAULT_THRESHOLDS
+) -> tuple[Finding, ...]:
     """Return all findings of a snapshot, worst first, then by code and target.
 
-    What was found in the snapshot ``before`` of a container that is the same still is not looked for again.
+    What was found in the snapshot ``before``, by the same thresholds, of a container that is the same still is not
+    looked for again.
     """
-    passing = [finding for rule in SNAPSHOT_RULES for finding in rule(snapshot)]
+    passing = [finding for rule in SNAPSHOT_RULES for finding in rule(snapshot, thresholds)]
     if before is not None and snapshot.containers is before.containers:
         lasting = [finding for finding in before.findings if finding.code not in PASSING]
         if len(lasting) + len(passing) == len(before.findings) and set(passing) <= set(before.findings):
             return before.findings
     else:
-        lasting = _lasting(snapshot, before)
+        lasting = _lasting(snapshot, before, thresholds)
     return tuple(sorted(lasting + passing, key=lambda finding: (-finding.severity, finding.code, finding.target)))
 
 
-def _lasting(snapshot: Snapshot, before: Snapshot | None) -> list[Finding]:
+def _lasting(snapshot: Snapshot, before: Snapshot | None, thresholds: Thresholds) -> list[Finding]:
     known: dict[str, list[Finding]] = {}
     for finding in before.findings if before else ():
         if finding.code not in PASSING:
@@ -65,7 +91,7 @@ def _lasting(snapshot: Snapshot, before: Snapshot | None) -> list[Finding]:
         if old.get(key) is container:
             found += known.get(key, ())
         else:
-            found += [each for rule in CONTAINER_RULES if (each := rule(container)) is not None]
+            found += [each for rule in CONTAINER_RULES if (each := rule(container, thresholds)) is not None]
     return found
 
 
@@ -73,10 +99,10 @@ def _percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def cpu_throttled(container: ContainerNode) -> Finding | None:
+def cpu_throttled(container: ContainerNode, thresholds: Thresholds) -> Finding | None:
     """Held back by its CPU limit in a good part of its periods."""
     share, limit = container.usage.throttled_share, container.usage.cpu_limit_cores
-    severity = CPU_THROTTLED.severity(share)
+    severity = thresholds.cpu_throttled.severity(share)
     if severity is None or share is None or limit is None:
         return None
     return Finding(
@@ -88,10 +114,10 @@ def cpu_throttled(container: ContainerNode) -> Finding | None:
     )
 
 
-def memory_near_limit(container: ContainerNode) -> Finding | None:
+def memory_near_limit(container: ContainerNode, thresholds: Thresholds) -> Finding | None:
     """Its working set is close to its limit."""
     share = container.usage.memory_limit_share
-    severity = MEMORY_NEAR_LIMIT.severity(share)
+    severity = thresholds.memory_near_limit.severity(share)
     if severity is None or share is None:
         return None
     return Finding(
@@ -103,25 +129,25 @@ def memory_near_limit(container: ContainerNode) -> Finding | None:
     )
 
 
-def oom_killed(snapshot: Snapshot) -> Iterator[Finding]:
+def oom_killed(snapshot: Snapshot, thresholds: Thresholds) -> Iterator[Finding]:
     """The kernel killed a process in it for memory."""
     for container in snapshot.containers.values():
         if container.oom_seen_ns is not None or container.info.oom_killed:
-            finding = _oom_killed(snapshot, container)
+            finding = _oom_killed(snapshot, container, thresholds.oom_killed_s)
             if finding is not None:
                 yield finding
 
 
-def _oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
+def _oom_killed(snapshot: Snapshot, container: ContainerNode, told_s: float) -> Finding | None:
     seen_ns, now_ns = container.oom_seen_ns, snapshot.sample.monotonic_ns
     finished_ns = container.info.finished_ns
-    if seen_ns is not None and (now_ns - seen_ns) / 1e9 <= OOM_WARNING_S:
+    if seen_ns is not None and (now_ns - seen_ns) / 1e9 <= told_s:
         age_s = (now_ns - seen_ns) / 1e9
     elif container.info.oom_killed and finished_ns is not None:
         age_s = max((snapshot.sample.wall_ns - finished_ns) / 1e9, 0.0)
     else:
         return None
-    if age_s > OOM_WARNING_S:
+    if age_s > told_s:
         return None
     is_new = age_s < (snapshot.interval_s or 0.0)
     when = "just now" if is_new else f"{age_s:.0f} s ago"
@@ -134,16 +160,19 @@ def _oom_killed(snapshot: Snapshot, container: ContainerNode) -> Finding | None:
     )
 
 
-def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[[ContainerNode], Finding | None]:
-    def rule(container: ContainerNode) -> Finding | None:
+def _stalled(code: str, name: str, waits_for: str, advice: str) -> ContainerRule:
+    threshold_of: Callable[[Thresholds], Threshold] = attrgetter(code.replace("-", "_"))
+
+    def rule(container: ContainerNode, thresholds: Thresholds) -> Finding | None:
         pressure = container.usage.pressure
         line: PressureShare | None = getattr(pressure, name) if pressure else None
         if line is None:
             return None
-        if line.full is not None and line.full > STALLED:
+        threshold = threshold_of(thresholds)
+        if line.full is not None and line.full > threshold.critical:
             summary = f"all its tasks waited for {waits_for} {_percent(line.full)} of the time"
             return Finding(code, Severity.CRITICAL, container.key, summary, advice)
-        if line.some is not None and line.some > STALLED:
+        if line.some is not None and line.some > threshold.warning:
             summary = f"some of its tasks waited for {waits_for} {_percent(line.some)} of the time"
             return Finding(code, Severity.WARNING, container.key, summary, advice)
         return None
@@ -152,10 +181,10 @@ def _stalled(code: str, name: str, waits_for: str, advice: str) -> Callable[[Con
     return rule
 
 
-def restart_loop(container: ContainerNode) -> Finding | None:
+def restart_loop(container: ContainerNode, thresholds: Thresholds) -> Finding | None:
     """Started again and again."""
     starts = len(container.starts_ns)
-    if starts < RESTART_LOOP_STARTS:
+    if starts < thresholds.restart_loop:
         return None
     code = container.info.exit_code
     last = f", last exit {code}" if code is not None else ""
@@ -168,7 +197,7 @@ def restart_loop(container: ContainerNode) -> Finding | None:
     )
 
 
-def unhealthy(container: ContainerNode) -> Finding | None:
+def unhealthy(container: ContainerNode, _: Thresholds) -> Finding | None:
     """Its own health check fails."""
     if container.info.health is not Health.UNHEALTHY or not container.info.state.is_live:
         return None
@@ -177,10 +206,10 @@ def unhealthy(container: ContainerNode) -> Finding | None:
     )
 
 
-def pids_near_limit(container: ContainerNode) -> Finding | None:
+def pids_near_limit(container: ContainerNode, thresholds: Thresholds) -> Finding | None:
     """Soon it cannot fork."""
     pids, limit = container.usage.pids, container.usage.pids_limit
-    if pids is None or not limit or pids / limit <= PIDS_NEAR_LIMIT:
+    if pids is None or not limit or pids / limit <= thresholds.pids_near_limit:
         return None
     return Finding(
         "pids-near-limit",
@@ -191,7 +220,7 @@ def pids_near_limit(container: ContainerNode) -> Finding | None:
     )
 
 
-def shares_host(container: ContainerNode) -> Finding | None:
+def shares_host(container: ContainerNode, _: Thresholds) -> Finding | None:
     """Not isolated from the host."""
     # What nobody calls a container is not expected to be isolated.
     if NOT_TO_SHARE.isdisjoint(container.shared_with_host) or container.info.source is Source.NAMESPACE:
@@ -206,10 +235,10 @@ def shares_host(container: ContainerNode) -> Finding | None:
     )
 
 
-def no_memory_limit(snapshot: Snapshot) -> Iterator[Finding]:
+def no_memory_limit(snapshot: Snapshot, thresholds: Thresholds) -> Iterator[Finding]:
     """On a host short of memory, one container can take all of it."""
     pressure = snapshot.host.pressure.memory if snapshot.host.pressure else None
-    if pressure is None or pressure.some is None or pressure.some <= STALLED:
+    if pressure is None or pressure.some is None or pressure.some <= thresholds.no_memory_limit:
         return
     for container in snapshot.containers.values():
         memory = container.cgroup.memory if container.cgroup else None
@@ -224,7 +253,7 @@ def no_memory_limit(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def unknown_to_runtime(snapshot: Snapshot) -> Iterator[Finding]:
+def unknown_to_runtime(snapshot: Snapshot, _: Thresholds) -> Iterator[Finding]:
     """It runs, and the runtime that made it does not list it."""
     runtimes = snapshot.sample.runtimes
     if not any(runtime.up and runtime.is_listed for runtime in runtimes):
@@ -254,7 +283,7 @@ def _should_be_known(snapshot: Snapshot, container: ContainerNode) -> bool:
     return snapshot.sample.wall_ns - process.started_ns >= KERNEL_LEAD_S * 1e9
 
 
-def silent_runtimes(snapshot: Snapshot) -> Iterator[Finding]:
+def silent_runtimes(snapshot: Snapshot, _: Thresholds) -> Iterator[Finding]:
     """Runtimes that do not answer while their containers run; one finding each."""
     for runtime in snapshot.sample.runtimes:
         if runtime.silent_s > SILENT_AFTER_S and any(
@@ -269,7 +298,7 @@ def silent_runtimes(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-CONTAINER_RULES: tuple[Callable[[ContainerNode], Finding | None], ...] = (
+CONTAINER_RULES: tuple[ContainerRule, ...] = (
     cpu_throttled,
     memory_near_limit,
     _stalled("cpu-starved", "cpu", "a CPU", "free CPUs of the host, or raise its limit or weight"),
@@ -282,7 +311,7 @@ CONTAINER_RULES: tuple[Callable[[ContainerNode], Finding | None], ...] = (
 )
 """Those that look at the container alone: what they say of it lasts for as long as it is the same."""
 
-SNAPSHOT_RULES: tuple[Callable[[Snapshot], Iterator[Finding]], ...] = (
+SNAPSHOT_RULES: tuple[SnapshotRule, ...] = (
     oom_killed,
     no_memory_limit,
     unknown_to_runtime,

@@ -28,7 +28,7 @@ from samples import (
     tree_of,
 )
 
-from topcon.findings import CODES, CONTAINER_RULES, PASSING, SNAPSHOT_RULES, Threshold, assess
+from topcon.findings import CODES, CONTAINER_RULES, PASSING, SNAPSHOT_RULES, Threshold, Thresholds, assess
 from topcon.model.derive import derive
 from topcon.model.sample import Health, NetnsKey, RuntimeSample, Source, State
 from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage
@@ -409,6 +409,41 @@ def test_the_worst_comes_first_then_by_code_and_target() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "thresholds", "node", "expected"),
+    [
+        ("cpu-throttled", {"cpu_throttled": Threshold(0.3, 0.4)}, {"usage": {"throttled_share": 0.3}}, None),
+        ("cpu-throttled", {"cpu_throttled": Threshold(0.3, 0.4)}, {"usage": {"throttled_share": 0.41}}, CRITICAL),
+        ("memory-near-limit", {"memory_near_limit": Threshold(0.5, 0.97)}, {"usage": {"memory_bytes": 51}}, WARNING),
+        ("cpu-starved", {"cpu_starved": Threshold(0.1, 0.9)}, {"cpu": PressureShare(0.15, 0.8)}, WARNING),
+        ("memory-stalled", {"memory_stalled": Threshold(0.6, 0.1)}, {"memory": PressureShare(0.5, 0.15)}, CRITICAL),
+        ("io-stalled", {"io_stalled": Threshold(0.6, 0.6)}, {"io": PressureShare(0.5, 0.5)}, None),
+        ("io-stalled", {"cpu_starved": Threshold(0.6, 0.6)}, {"io": PressureShare(0.5, 0.5)}, CRITICAL),
+        ("pids-near-limit", {"pids_near_limit": 0.5}, {"usage": {"pids": 51}}, WARNING),
+        ("restart-loop", {"restart_loop": 2}, {"starts_ns": (1, 2)}, CRITICAL),
+        ("restart-loop", {"restart_loop": 4}, {"starts_ns": (1, 2, 3)}, None),
+    ],
+)
+def test_thresholds_can_be_others(
+    code: str, thresholds: dict[str, Any], node: dict[str, Any], expected: Severity | None
+) -> None:
+    pressure = PressureShares(**{name: node.pop(name) for name in ("cpu", "memory", "io") if name in node})
+    limits = {"cpu_limit_cores": 1.0, "memory_limit_bytes": 100, "pids_limit": 100}
+    usage = Usage(**limits, pressure=pressure, **node.pop("usage", {}))
+    found = assess(tree_of(pod_of(node_of("web", usage, **node))), thresholds=Thresholds(**thresholds))
+
+    assert [finding.severity for finding in found if finding.code == code] == ([expected] if expected else [])
+
+
+def test_how_long_an_oom_kill_is_told_and_when_a_host_is_short_of_memory_can_be_others() -> None:
+    killed = node_of("web", state=State.EXITED, oom_killed=True, finished_ns=START_WALL_NS - 60 * SECOND_NS)
+    unlimited = tree_of(pod_of(node_of("web", cgroup=cgroup_of(path_of("web")))), host=host_with(0.5))
+
+    assert assess(tree_of(pod_of(killed)), thresholds=Thresholds(oom_killed_s=59.0)) == ()
+    assert assess(unlimited, thresholds=Thresholds(no_memory_limit=0.5)) == ()
+    assert codes(replace(unlimited, findings=assess(unlimited))) == ["no-memory-limit"]
+
+
 def test_findings_name_containers_that_are_there() -> None:
     snapshot = snapshot_after(
         sample_of(stray(), running("db", process=on_network(NetnsKey(1))), stopped("done", oom_killed=True))
@@ -438,7 +473,7 @@ def test_what_was_found_before_is_found_again() -> None:
 def test_of_what_is_the_same_nothing_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def noted(container: ContainerNode) -> None:
+    def noted(container: ContainerNode, _: Thresholds) -> None:
         asked.append(container.name)
 
     monkeypatch.setattr("topcon.findings.CONTAINER_RULES", (noted,))

@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from topcon.config import SETTINGS, Config, load_config
+from topcon.config_tables import TABLES
 from topcon.exporter.listen import HandedOver, TcpAddress, UnixAddress
+from topcon.findings import Thresholds
 from topcon.setup.config import EXAMPLES, commented
 from topcon.setup.prometheus import scrape_config
 from topcon.setup.systemd import own_command, unit
+from topcon.ui.bindings import ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,7 +146,10 @@ def test_every_setting_can_be_taken_as_it_stands(tmp_path: Path) -> None:
     config = loaded(tmp_path, chosen(commented()))
 
     assert config.problems == ()
-    assert list(tomllib.loads(chosen(commented()))) == [setting.key for setting in SETTINGS]
+    assert list(tomllib.loads(chosen(commented()))) == [
+        *(setting.key for setting in SETTINGS),
+        *(table.name for table in TABLES),
+    ]
 
 
 def test_every_setting_but_the_examples_stands_at_its_default(tmp_path: Path) -> None:
@@ -152,9 +158,12 @@ def test_every_setting_but_the_examples_stands_at_its_default(tmp_path: Path) ->
     assert {
         setting.key for setting in SETTINGS if getattr(config, setting.key) != getattr(Config(), setting.key)
     } <= set(EXAMPLES)
+    assert config.thresholds == Thresholds()
+    assert set(config.keys) == set(ids())
+    assert config.filters
 
 
 def test_every_setting_is_explained() -> None:
     words = " ".join(line.removeprefix("## ") for line in commented().splitlines() if line.startswith("## "))
 
-    assert all(" ".join(setting.help.split()) in words for setting in SETTINGS)
+    assert all(" ".join(each.help.split()) in words for each in (*SETTINGS, *TABLES))

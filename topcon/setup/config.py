@@ -6,30 +6,33 @@ import json
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from topcon.columns import DEFAULT_SORT
 from topcon.config import SETTINGS, Config
+from topcon.config_tables import TABLES
 from topcon.exporter.options import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from topcon.config import Setting
+    from topcon.config_tables import Table
 
 _HEAD = """\
 ## Settings of topcon: ~/.config/topcon/config.toml, or the file that --config names.
-## Each is an option of the command line too, and an option wins.
+## Where the command line has an option of the same name, the option wins. :save on the screen writes into this file.
 ## A line with one # is a setting: take the # away to make it.
 """
 
 _WIDTH = 110
 
 EXAMPLES: dict[str, object] = {
+    "ascii": False,
     "audit_log": "~/.local/state/topcon/audit.jsonl",
     "budget": "2%",
     "cgroup_root": "/sys/fs/cgroup",
+    "columns": ["state", "cpu", "cpu%", "mem", "mem%", "rx", "tx"],
+    "hide": ["sandboxes"],
     "host_root": "/",
     "listen": f"127.0.0.1:{DEFAULT_PORT}",
     "proc_root": "/proc",
     "profile": "~/topcon-profile.txt",
-    "sort": DEFAULT_SORT,
     "sys_root": "/sys",
     "web_config": "/etc/topcon/web.yml",
 }
@@ -38,17 +41,28 @@ EXAMPLES: dict[str, object] = {
 
 def commented() -> str:
     """Return the file. It changes nothing as it is; a line without its comment sign is a setting."""
-    return _HEAD + "".join(f"\n{_explained(setting)}#{setting.key} = {_value(setting)}\n" for setting in SETTINGS)
+    return _HEAD + "".join((*map(_setting, SETTINGS), *map(_table, TABLES)))
 
 
-def _explained(setting: Setting) -> str:
-    return "".join(f"## {line}\n" for line in wrap(setting.help, _WIDTH))
-
-
-def _value(setting: Setting) -> str:
-    """Write the default in TOML; where it says nothing, the example."""
+def _setting(setting: Setting) -> str:
+    """Write the default; where it says nothing, the example."""
     value = EXAMPLES.get(setting.key, getattr(Config(), setting.key))
     if setting.is_list and isinstance(value, str):
         value = [value]
+    return f"\n{_explained(setting.help)}#{setting.key} = {_value(value)}\n"
+
+
+def _table(table: Table) -> str:
+    lines = "".join(f"#{key} = {_value(value)}\n" for key, value in table.examples().items())
+    return f"\n{_explained(table.help)}#[{table.name}]\n{lines}"
+
+
+def _explained(text: str) -> str:
+    return "".join(f"## {line}\n" for line in wrap(text, _WIDTH))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_value(inner)}' for key, inner in value.items())} }}"
     # The strings, numbers, switches and lists of JSON are TOML's too.
     return json.dumps(value, ensure_ascii=False)
