@@ -164,7 +164,7 @@ async def test_a_colon_is_a_colon_in_the_filter(make_app: Callable[..., TopconAp
 
 async def test_the_help_lists_the_commands(followed: Followed) -> None:
     app = followed.app
-    async with app.run_test(size=(100, 60)) as pilot:
+    async with app.run_test(size=(130, 90)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
         lines = app.screen.query_one("#help")

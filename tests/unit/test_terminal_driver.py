@@ -10,14 +10,17 @@ import tty
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import unhurried
+
 from topcon.ui import driver
-from topcon.ui.driver import END_OF_FRAME, Outlet, open_terminal
+from topcon.ui.driver import END_OF_FRAME, PASTE, PASTE_END, Outlet, Pasted, open_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
-
-    import pytest
 
 MUCH = "x" * 100_000
 PATIENCE_S = 30.0
@@ -179,3 +182,36 @@ def test_a_terminal_that_may_not_be_opened_is_written_to_as_it_is(monkeypatch: p
     finally:
         for fd in (controller, terminal, again):
             os.close(fd)
+
+
+def plain(*parts: str) -> str:
+    pasted = Pasted()
+    return "".join(map(pasted.plain, parts))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("q\x1b[A\x1b", "q\x1b[A\x1b"),
+        (f"a{PASTE}b\x1b[31mqSK\x1bq{PASTE_END}c\x1b", f"a{PASTE}b[31mqSKq{PASTE_END}c\x1b"),
+        (f"{PASTE}one\r\ntwo\rthree\tx\x00\x7f\x9b{PASTE_END}", f"{PASTE}one\n\ntwo\nthree x{PASTE_END}"),
+        (f"{PASTE}{PASTE}x{PASTE_END}\x03", f"{PASTE}[200~x{PASTE_END}\x03"),
+    ],
+)
+def test_there_is_no_key_in_what_is_pasted(typed: str, kept: str) -> None:
+    assert plain(typed) == kept
+    assert plain(*typed) == kept
+
+
+def test_a_key_that_could_begin_a_paste_is_not_held_back() -> None:
+    pasted = Pasted()
+
+    assert pasted.plain("\x1b") == "\x1b"
+    assert pasted.plain("[200") == "[200"
+    assert pasted.plain("~x\x1by") == "~xy"
+
+
+@unhurried
+@given(st.lists(st.sampled_from(["a", "\x1b", "[201", "[200", "~", "q", PASTE, PASTE_END, "\n"])))
+def test_however_it_comes_in_parts_it_is_taken_as_one(parts: list[str]) -> None:
+    assert plain(*parts, PASTE_END) == plain("".join((*parts, PASTE_END)))

@@ -1,12 +1,23 @@
-"""The line of commands, `:interval 5s` for one: a table, and how a text is taken for one of it. No Textual here."""
+"""The line of commands, `:interval 5s` for one: a table, and how a text is taken for one of it. No Textual here.
+
+A command is added by a line in `COMMANDS`, a method ``action_NAME`` of the app or of the screen it works on, and, where
+its argument is of a new kind, an `Argument` for its ``metavar``. What there is no such method for is not offered.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from topcon.filter import is_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
+
+NEAREST = 3
+"""So many names are said where there is none of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,43 +27,164 @@ class Command:
     names: tuple[str, ...]
     help: str
     action: str
-    """The app's, as a key would run it; with an argument it stands before the argument's value."""
+    """As a key would run it; one with an argument is given its value."""
     metavar: str | None = None
-    """None for a command without an argument."""
+    """The kind of its argument; None for a command without one."""
+    bare: str | None = None
+    """What is run where its argument is left out; None if it cannot be."""
+    keys: str = ""
+    """The keys that do the same."""
 
     @property
     def usage(self) -> str:
         """How it is typed."""
-        return "  ".join(f":{name} {self.metavar}" if self.metavar else f":{name}" for name in self.names)
+        names = "  ".join(f":{name}" for name in self.names)
+        if self.metavar is None:
+            return names
+        return f"{names} {self.metavar}" if self.bare is None else f"{names} [{self.metavar}]"
 
 
 COMMANDS = (
     Command(("tree",), "the tree of containers", "tree"),
     Command(("namespaces",), "who shares which namespaces", "namespaces"),
     Command(("sources",), "how reading goes, and what topcon costs", "sources"),
+    Command(("sort",), "sort by a column", "sort_column", "COLUMN", bare="sort_menu"),
+    Command(("columns",), "a set of columns; without a name, choose them", "column_set", "SET", bare="columns"),
+    Command(("filter",), "show what matches; @NAME is a saved one", "filter_by", "EXPRESSION", bare="filter"),
+    Command(("mark",), "mark all that is shown", "mark_shown"),
+    Command(("unmark",), "take all marks away", "unmark"),
+    Command(("remove-stopped",), "remove all stopped ones that are shown", "remove_stopped"),
+    Command(("progress",), "how far actions have got", "progress"),
     Command(("interval",), "time between samples, 0.1 to 3600 seconds", "interval", "SECONDS"),
+    Command(("theme",), "other colours; without a name, look at them", "set_theme", "THEME", bare="themes"),
+    Command(("save",), "keep what was chosen, or the filter, in the file", "save", "filter NAME", bare="save"),
     Command(("help",), "this help", "help"),
     Command(("quit", "q"), "quit", "quit"),
 )
 
 
-def parse_command(text: str, parse_interval: Callable[[str], float]) -> tuple[str, float | None]:
-    """Take a line for a command: return its action, and the value of its argument if it has one.
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What is expected after a command."""
 
-    ``parse_interval`` takes a time between samples as the command line does.
+    choices: Sequence[str] = ()
+    """What is offered."""
+    parse: Callable[[str], object] | None = None
+    """Takes what is typed, or raises ValueError with what was expected; None where only the choices will do."""
+
+    def parsed(self, text: str) -> object:
+        """Take what is typed.
+
+        Raises:
+            ValueError: what was expected.
+        """
+        if self.parse is not None:
+            return self.parse(text)
+        if text in self.choices:
+            return text
+        message = f"{text!r}: expected one of {', '.join(_nearest(text, self.choices) or self.choices)}"
+        raise ValueError(message)
+
+
+def _nearest(text: str, names: Sequence[str]) -> list[str]:
+    import difflib  # noqa: PLC0415  not before there is a mistake
+
+    return difflib.get_close_matches(text, names, NEAREST, cutoff=0.5)
+
+
+def parse_saved(text: str) -> str:
+    """Take the name that a filter is to be saved by.
 
     Raises:
         ValueError: what was expected.
     """
+    word, _, name = text.partition(" ")
+    name = name.strip().removeprefix("@")
+    if word != "filter" or not is_name(name):
+        message = f"{text!r}: expected filter NAME, or nothing"
+        raise ValueError(message)
+    return name
+
+
+class Call(NamedTuple):
+    """What was asked for."""
+
+    command: Command
+    action: str
+    values: tuple[object, ...] = ()
+
+
+def find(text: str, commands: Sequence[Command]) -> tuple[Command | None, str]:
+    """Return the command that a line begins with, and its argument."""
     name, _, argument = text.strip().removeprefix(":").strip().partition(" ")
-    argument = argument.strip()
-    command = next((each for each in COMMANDS if name in each.names), None)
+    return next((each for each in commands if name in each.names), None), argument.strip()
+
+
+def parse_command(text: str, commands: Sequence[Command], arguments: Mapping[str, Argument]) -> Call:
+    """Take a line for a command; ``arguments`` says what is expected of each kind.
+
+    Raises:
+        ValueError: what was expected.
+    """
+    command, argument = find(text, commands)
     if command is None:
-        message = f"{name!r}: expected one of {', '.join(each.names[0] for each in COMMANDS)}"
+        name = text.strip().removeprefix(":").strip()
+        names = [name for each in commands for name in each.names]
+        near = _nearest(name.partition(" ")[0], names)
+        message = f"{name!r}: expected a command{', such as ' if near else ''}{', '.join(near)}"
         raise ValueError(message)
-    if command.metavar is not None:
-        return command.action, parse_interval(argument)
-    if argument:
-        message = f"{argument!r}: expected nothing after {name}"
-        raise ValueError(message)
-    return command.action, None
+    if command.metavar is None or (not argument and command.bare is not None):
+        if argument:
+            message = f"{argument!r}: expected nothing after {command.names[0]}"
+            raise ValueError(message)
+        return Call(command, command.bare or command.action)
+    return Call(command, command.action, (arguments[command.metavar].parsed(argument),))
+
+
+class Offer(NamedTuple):
+    """A line of what can be done, or of what can come next."""
+
+    text: str
+    """What the line becomes."""
+    usage: str
+    keys: str
+    help: str
+    is_whole: bool
+    """Whether it can be done as it is."""
+
+
+def offers(text: str, commands: Sequence[Command], arguments: Mapping[str, Argument]) -> list[Offer]:
+    """Return what a line that is being typed can become, what is nearest first."""
+    typed = text.lstrip().removeprefix(":").lstrip()
+    command, argument = find(typed, commands)
+    if command is not None and command.metavar is not None and " " in typed:
+        name = typed.partition(" ")[0]
+        choices = _ranked(argument, [(choice, "", choice) for choice in arguments[command.metavar].choices])
+        return [Offer(f"{name} {choice}", choice, "", "", is_whole=choice[-1:] != " ") for choice in choices]
+    return [_offer(each) for each in _ranked(typed, [(each.names[0], each.help, each) for each in commands])]
+
+
+def _offer(command: Command) -> Offer:
+    is_whole = command.metavar is None or command.bare is not None
+    text = command.names[0] if command.metavar is None else f"{command.names[0]} "
+    return Offer(text, command.usage, command.keys, command.help, is_whole)
+
+
+def _ranked(typed: str, candidates: Sequence[tuple[str, str, T]]) -> list[T]:
+    """Put what has been typed most of first; what has nothing to do with it is left out."""
+    ranks = [(_rank(typed.strip().lower(), name.lower(), text.lower()), each) for name, text, each in candidates]
+    # Sorting is stable: those of a rank keep their order.
+    return [each for rank, each in sorted(ranks, key=lambda pair: pair[0] or 0) if rank is not None]
+
+
+def _rank(typed: str, name: str, text: str) -> int | None:
+    rest = iter(name)
+    tests = (
+        name == typed,
+        name.startswith(typed),
+        any(part.startswith(typed) for part in name.split("-")),
+        typed in name,
+        all(word in f"{name} {text}" for word in typed.split()),
+        all(character in rest for character in typed),
+    )
+    return next((rank for rank, is_met in enumerate(tests) if is_met), None)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import select
+import selectors
 import sys
 import termios
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from topcon.ui.messages import TerminalCaughtUp
+from topcon.ui.title import RESTORE, SAVE, has_title, to_sequence
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,8 +28,63 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 1.0
 """How long the end waits for a terminal that takes no output."""
+AS_SENT, REORDERED = "\x1b[8l", "\x1b[8h"
+"""Whether a terminal that knows writing from right to left turns it round itself (ECMA-48, BDSM).
+
+A name of such letters would take the cells beside it along.
+"""
 END_OF_FRAME = b"\x1b[?2026l"
 """Shows what has been drawn (synchronized output). A terminal that has got half a frame would wait for the rest."""
+PASTE, PASTE_END = "\x1b[200~", "\x1b[201~"
+"""What a terminal puts around what is pasted."""
+INPUT_BYTES = 4096
+INPUT_S = 0.1
+"""How long keys are waited for at a time: an escape that nothing follows is a key, and the end wants to be seen."""
+
+
+class Pasted:
+    """Takes control characters out of what is pasted: an escape in it would be the beginning of a key."""
+
+    def __init__(self) -> None:
+        """Begin outside of anything that is pasted."""
+        self._is_inside = False
+        self._tail = ""
+        """The last that was given out, as far as a mark may begin in it; within what is pasted, what is held back."""
+
+    def plain(self, text: str) -> str:
+        """Return what comes from the terminal, with nothing but text and lines in what is pasted."""
+        result = ""
+        while text:
+            text, part = self._inside(text) if self._is_inside else self._outside(text)
+            result += part
+        return result
+
+    def _outside(self, text: str) -> tuple[str, str]:
+        """Give out all up to the mark, at once: what may be its beginning may be a key as well."""
+        before, mark, after = (self._tail + text).partition(PASTE)
+        if not mark:
+            part, self._tail = text, before[-len(PASTE) + 1 :]
+            return "", part
+        part = text[: len(text) - len(after)]
+        self._is_inside, self._tail = True, ""
+        return after, part
+
+    def _inside(self, text: str) -> tuple[str, str]:
+        before, mark, after = (self._tail + text).partition(PASTE_END)
+        if mark:
+            self._is_inside, self._tail = False, ""
+            return after, f"{_without_controls(before)}{PASTE_END}"
+        held = next((at for at in range(len(PASTE_END) - 1, 0, -1) if before.endswith(PASTE_END[:at])), 0)
+        self._tail = before[len(before) - held :]
+        return "", _without_controls(before[: len(before) - held])
+
+
+def _without_controls(text: str) -> str:
+    return "".join(
+        character
+        for character in text.replace("\r", "\n").replace("\t", " ")
+        if character == "\n" or character.isprintable()
+    )
 
 
 class Outlet:
@@ -129,6 +188,9 @@ class TerminalDriver(LinuxDriver):
         """Drive the terminal of an app."""
         super().__init__(app, **options)
         self._thread = threading.get_ident()
+        self._title: str | None = None
+        """What the terminal's title is; None while it is that of others."""
+        self._has_title = has_title(os.environ.get("TERM", ""))
 
     @property
     def written_bytes(self) -> int:
@@ -162,6 +224,26 @@ class TerminalDriver(LinuxDriver):
         if self._outlet is not None:
             self._outlet.flush()
 
+    @property
+    def has_mouse(self) -> bool:
+        """Whether clicks come here; if not, the terminal marks text with them."""
+        return self._mouse
+
+    def set_mouse(self, *, has_mouse: bool) -> None:
+        """Give the mouse to the terminal, or take it back."""
+        if has_mouse:
+            self._mouse = True
+            self._enable_mouse_support()
+        else:
+            self._disable_mouse_support()
+            self._mouse = False
+
+    def set_title(self, title: str) -> None:
+        """Set the title of the terminal, which gets its own back in the end."""
+        if self._has_title and title != self._title and not self.is_behind:
+            self.write(f"{SAVE if self._title is None else ''}{to_sequence(title)}")
+            self._title = title
+
     def _caught_up(self) -> None:
         self._app.post_message(TerminalCaughtUp())
 
@@ -172,6 +254,8 @@ class TerminalDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's
         # Nothing goes through Textual's own thread.
         self._stop_writer()
+        if self._has_title:
+            self.write(AS_SENT)
         self.flush()
 
     def _stop_writer(self) -> None:
@@ -183,6 +267,11 @@ class TerminalDriver(LinuxDriver):
         """Give the terminal back, at once even where it has not shown all yet."""
         if self._outlet is not None:
             self._outlet.forget()
+        if self._has_title:
+            self.write(REORDERED)
+        if self._title is not None:
+            self.write(RESTORE)
+            self._title = None
         super().stop_application_mode()
         self.flush()
 
@@ -193,6 +282,29 @@ class TerminalDriver(LinuxDriver):
             self._outlet.close()
             self._written_before += self._outlet.written_bytes
             self._outlet = None
+
+    def run_input_thread(self) -> None:
+        """Take keys, mouse and what is pasted, until told to end."""
+        parser = XTermParser(self._debug)
+        # What is no text is shown as such: a byte too much is no reason to end.
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        pasted = Pasted()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(INPUT_S):
+                    data = b""
+                    with contextlib.suppress(OSError):
+                        data = os.read(self.fileno, INPUT_BYTES)
+                    if not data:
+                        # The terminal has gone: the app sees that for itself.
+                        self.exit_event.wait(INPUT_S)
+                    # Nothing would be the end to the parser.
+                    if text := pasted.plain(decode(data)):
+                        for message in parser.feed(text):
+                            self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
 
     def _sigtstp_application(self, *_: object) -> None:
         """Stop, between two events: a signal can come in the middle of a write."""

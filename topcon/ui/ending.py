@@ -22,8 +22,12 @@ STATUS_BASE = 128
 
 _Settings = list[int | list[bytes | int]]
 
-LEAVE = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[0m"
-"""The screen from before, a cursor, no mouse, no pasting marks, no focus reports, plain keys, plain colours."""
+LEAVE = (
+    b"\x1b[8h\x1b[23;0t\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
+    b"\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[0m"
+)
+"""Letters from right to left, title and screen as before, a cursor, no mouse, no marks around what is pasted, no focus
+reports, plain keys, plain colours."""
 
 
 @contextlib.contextmanager
@@ -70,6 +74,16 @@ def _restore(saved: _Settings | None) -> None:
     if saved is not None and sys.__stdin__:
         with contextlib.suppress(termios.error, ValueError):
             termios.tcsetattr(sys.__stdin__, termios.TCSANOW, saved)
+
+
+def has_shell() -> bool:
+    """Whether somebody notices when this process stops, and can have it go on: a shell with control of its jobs."""
+    parent = os.getppid()
+    try:
+        return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
+    except ProcessLookupError:
+        # It is outside of the namespace of pids.
+        return False
 
 
 def has_terminal() -> bool:

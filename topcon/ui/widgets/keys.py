@@ -4,40 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from topcon.text import cell_width
+from topcon.ui.bindings import key_text
 from topcon.ui.spans import Span, Spans, Tone, width_of
 from topcon.ui.widgets.lines import Lines
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.screen import Screen
-
-_TEXTS = {
-    "question_mark": "?",
-    "slash": "/",
-    "colon": ":",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "minus": "-",
-    "plus": "+",
-    "asterisk": "*",
-    "escape": "esc",
-    "pageup": "PgUp",
-    "pagedown": "PgDn",
-    "left": "←",
-    "right": "→",
-    "up": "↑",
-    "down": "↓",
-    "home": "Home",
-    "end": "End",
-    "space": "space",
-    "enter": "enter",
-}
-
-
-def key_text(key: str) -> str:
-    """Write a key as it stands on the keyboard."""
-    if key.startswith("f") and key[1:].isdigit():
-        return key.upper()
-    return _TEXTS.get(key, key)
 
 
 def key_spans(keys: list[tuple[str, str]], width: int) -> Spans:
@@ -55,8 +29,24 @@ def _spans(keys: list[tuple[str, str]]) -> Spans:
     return spans
 
 
+def key_at(spans: Spans, x: int) -> str | None:
+    """Return the key that is written at a column, or whose meaning is."""
+    key = None
+    for span in spans:
+        key = span.text if span.tone is Tone.STRONG else key
+        x -= cell_width(span.text)
+        if x < 0:
+            return key
+    return None
+
+
 class Keys(Lines):
-    """Shows the bindings of its screen that are in force, as far as they want to be shown."""
+    """Shows the bindings of its screen that are in force, as far as they want to be shown; a click acts as the key."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
+        """Show nothing yet."""
+        super().__init__(id=id)
+        self._spans: Spans = []
 
     def on_mount(self) -> None:
         """Follow what the screen has focused; what else changes its bindings calls ``refresh_bindings``."""
@@ -73,5 +63,15 @@ class Keys(Lines):
         for active in screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.description and binding.description not in keys.values():
-                keys[binding.key_display or key_text(binding.key)] = binding.description
-        self.show([key_spans(list(keys.items()), self.size.width)])
+                keys[key_text(binding.key)] = binding.description
+        self._spans = key_spans(list(keys.items()), self.size.width)
+        self.show([self._spans])
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key under the mouse does."""
+        event.stop()
+        clicked = key_at(self._spans, event.x)
+        for active in list(self.screen.active_bindings.values()):
+            if key_text(active.binding.key) == clicked and active.enabled and active.binding.show:
+                await self.app.run_action(active.binding.action, active.node)
+                return
