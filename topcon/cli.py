@@ -27,12 +27,15 @@ from topcon.wiring import (
     build_profile,
     build_runtimes,
     build_sampler,
+    build_saver,
     build_web,
     exposed,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from textual.theme import Theme
 
     from topcon.actions import Actions, Request, Verb, Way
     from topcon.config import Config, Setting
@@ -282,13 +285,14 @@ def _run_ui(options: dict[str, Any]) -> int:
     first.start()
     endpoint = build_endpoint(config, sampler, web) if config.listen else None
     actions = build_actions(config, runtimes)
-    from topcon.columns import DEFAULT_SORT
     from topcon.config import INTERVAL_SETTING
+    from topcon.rows import ViewState
     from topcon.ui.app import Following, TopconApp
+    from topcon.ui.capabilities import capabilities, first_environ
+    from topcon.ui.choices import KEPT, to_view
     from topcon.ui.detail import OUTPUT_LINES
-    from topcon.ui.themes import load_theme
 
-    theme = load_theme(config.theme)
+    theme, warning = _theme(config)
     first.join()
 
     threads: list[SamplerThread] = []
@@ -316,12 +320,17 @@ def _run_ui(options: dict[str, Any]) -> int:
     app = TopconApp(
         follow,
         theme=theme,
+        capabilities=capabilities(first_environ(), is_ascii=config.ascii),
+        warning=warning,
         first=sampler.newest,
         actions=actions,
         interval_s=config.interval,
         parse_interval=INTERVAL_SETTING.parse,
         filter_text=config.filter,
-        sort=config.sort or DEFAULT_SORT,
+        filters=config.filters,
+        keymap=config.keys,
+        view=to_view({name: getattr(config, name) for name in KEPT}, ViewState()),
+        save=build_saver(config),
         endpoint=endpoint.url if endpoint else None,
         tail=lambda container: runtimes.tail(container, OUTPUT_LINES),
         on_drawn=None if profile is None else partial(profile.note, "screen", ""),
@@ -337,6 +346,21 @@ def _run_ui(options: dict[str, Any]) -> int:
             endpoint.close()
         if all(thread.has_ended() for thread in threads):
             sampler.close()
+
+
+def _theme(config: Config) -> tuple[Theme, str | None]:
+    """Read the theme; where the file's is wrong, our own, and what is wrong."""
+    from topcon.config import DEFAULT_THEME
+    from topcon.config_tables import hint
+    from topcon.ui.themes import load_theme, theme_names, theme_or_default
+
+    try:
+        return theme_or_default(config.theme, DEFAULT_THEME)
+    except UsageError as error:
+        if config.origin is None or config.origin.values.get("theme") != config.theme:
+            raise
+        wrong = str(error).removeprefix(f"--theme {config.theme}: ") + hint(config.theme, theme_names())
+        return load_theme(DEFAULT_THEME), f"{config.origin.place('theme')}: theme = {config.theme!r}: {wrong}"
 
 
 def _profiled(
@@ -495,7 +519,7 @@ def _sampled(config: Config, interval_s: float | None) -> Iterator[tuple[Snapsho
 
 
 def _run_ps(options: dict[str, Any]) -> int:
-    from topcon.columns import DEFAULT_SORT
+    from topcon.columns import REVERSED
     from topcon.filter import parse_filter
     from topcon.report import to_csv, to_json, to_text
     from topcon.rows import ViewState, rows
@@ -503,7 +527,11 @@ def _run_ps(options: dict[str, Any]) -> int:
     form = options.pop("form")
     config = _config(options)
     with _sampled(config, config.interval) as (snapshot, _):
-        view = ViewState(sort=config.sort or DEFAULT_SORT, filter=parse_filter(config.filter))
+        view = ViewState(
+            sort=config.sort.removesuffix(REVERSED),
+            is_reversed=config.sort.endswith(REVERSED),
+            filter=parse_filter(config.filter, config.filters),
+        )
         # What a person folds away, a program still wants to know.
         shown = rows(snapshot, replace(view, collapsed=frozenset()) if form else view)
         write = {"json": to_json, "csv": to_csv, None: to_text}[form]
@@ -514,6 +542,7 @@ def _run_ps(options: dict[str, Any]) -> int:
 
 def _run_doctor(options: dict[str, Any]) -> int:
     from topcon import doctor
+    from topcon.config import DEFAULT_THEME
     from topcon.runtimes import chosen
 
     is_json = options.pop("json")
@@ -522,6 +551,12 @@ def _run_doctor(options: dict[str, Any]) -> int:
     checks = doctor.examine(
         proc_root, cgroup_root, config.host_root, chosen(config.runtime) if config.runtime else None
     )
+    # Ours need no look, for which Textual would be imported.
+    wrong_theme = None if config.theme == DEFAULT_THEME else _theme(config)[1]
+    wrong = [problem.message for problem in config.problems] + ([wrong_theme] if wrong_theme else [])
+    if config.origin is not None:
+        where = str(config.origin.path) if config.origin.content is not None else None
+        checks = [*checks, *doctor.configured(where, wrong)]
     sys.stdout.write(doctor.to_json(checks) + "\n" if is_json else doctor.to_text(checks))
     return 0
 

@@ -63,6 +63,15 @@ def examine(
     ]
 
 
+def configured(file: str | None, wrong: Sequence[str]) -> list[Check]:
+    """Say what of the configuration file cannot be used, a check each; ``file`` is None if there is none."""
+    if wrong:
+        return [Check("configuration", Status.LACKS, each) for each in wrong]
+    if file is None:
+        return [Check("configuration", Status.ABSENT, "no file; topcon setup config prints one")]
+    return [Check("configuration", Status.OK, f"{file}: all of it can be used")]
+
+
 def to_text(checks: Sequence[Check]) -> str:
     """Write the checks, a line each, with the remedy below a lack."""
     marks = {Status.OK: "ok   ", Status.LACKS: "LACKS", Status.ABSENT: "-    "}

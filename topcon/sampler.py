@@ -12,7 +12,7 @@ from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import ParseError
-from topcon.findings import assess
+from topcon.findings import DEFAULT_THRESHOLDS, Thresholds, assess
 from topcon.kernel.firsts import FirstProcesses
 from topcon.kernel.target import targets_of
 from topcon.model.cost import daemons_cpu_s, kept_after, own_cpu_s
@@ -170,10 +170,12 @@ class Sampler:
         problems: tuple[Problem, ...] = (),
         clock: Clock | None = None,
         pace: Pace | None = None,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> None:
         """Sample the containers, and with ``has_system_cgroups`` the slices and services around them too.
 
         ``problems`` are those known beforehand; each sample repeats them. ``pace`` is told in each of them.
+        ``thresholds`` say from where on something is wrong.
         """
         self.newest: Snapshot | None = None
         """The snapshot of the last tick. Immutable, so any thread may read it."""
@@ -188,6 +190,7 @@ class Sampler:
         self._sources = sources
         self._has_system_cgroups = has_system_cgroups
         self._known_problems = problems
+        self._thresholds = thresholds
         self._clock = clock or Clock()
         self._boot_ns: int | None = None
         self._places: dict[CgroupPath, Place] = {}
@@ -235,7 +238,7 @@ class Sampler:
         with readings.of("derive"):
             snapshot = derive(self.newest, sample)
         with readings.of("findings"):
-            self.newest = replace(snapshot, findings=assess(snapshot, self.newest))
+            self.newest = replace(snapshot, findings=assess(snapshot, self.newest, self._thresholds))
         self.spent = readings.spent
         self.tick_s = (self._clock.monotonic_ns() - begun_ns) / 1e9
         return self.newest

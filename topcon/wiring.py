@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from topcon.actions import Actions
     from topcon.config import Config
     from topcon.exporter.server import Endpoint
@@ -44,6 +46,7 @@ def build_sampler(
     Raises:
         HostUnreadable: there is no ``/proc`` to read.
     """
+    from topcon.findings import DEFAULT_THRESHOLDS
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.files import Access, raise_descriptor_limit
     from topcon.kernel.host import HostReader
@@ -75,7 +78,13 @@ def build_sampler(
         own=OwnReader(),
     )
     pace = Pace(config.interval, config.interval, config.budget)
-    return Sampler(sources, has_system_cgroups=has_endpoint, problems=config.problems, pace=pace)
+    return Sampler(
+        sources,
+        has_system_cgroups=has_endpoint,
+        problems=config.problems,
+        pace=pace,
+        thresholds=config.thresholds or DEFAULT_THRESHOLDS,
+    )
 
 
 def _build_survey(config: Config, groups: frozenset[str], cgroups: CgroupFs) -> SurveyThread:
@@ -101,6 +110,39 @@ def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
     proc_root, _, cgroup_root = config.roots
     hierarchies = read_hierarchies(proc_root, cgroup_root)
     return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies)
+
+
+def build_saver(config: Config) -> Callable[[Mapping[tuple[str, ...], Any]], str]:
+    """Return what writes settings into the file that they were read from, and tells what it has written.
+
+    It is given values by their names, after those of the tables that they are in, and leaves out what the file, or
+    topcon without it, says already. It raises `UsageError` if they cannot be written.
+    """
+    from topcon.config import Config, default_file
+
+    defaults = Config()
+    content, said = (config.origin.content, config.origin.values) if config.origin else (None, {})
+    path = config.origin.path if config.origin else default_file()
+
+    def is_said(key: tuple[str, ...], value: object) -> bool:
+        table, name = (said.get(key[0], {}), key[-1]) if len(key) > 1 else (said, key[0])
+        default = getattr(defaults, key[0]) if len(key) == 1 else None
+        return bool(table.get(name, default) == value)
+
+    def write(values: Mapping[tuple[str, ...], Any]) -> str:
+        nonlocal content, said
+        from topcon.settings_file import save
+
+        changes = {key: value for key, value in values.items() if not is_said(key, value)}
+        if not changes:
+            return f"nothing to save: {path} says it already, or needs not"
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in changes.items()}
+        content = save(path, content, plain)
+        for key, value in changes.items():
+            said = {**said, key[0]: value if len(key) == 1 else {**said.get(key[0], {}), key[1]: value}}
+        return f"saved {', '.join('.'.join(key) for key in changes)} in {path}"
+
+    return write
 
 
 def build_profile(config: Config) -> Profile | None:

@@ -11,6 +11,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from topcon.actions import Outcome, Verb, Way
 from topcon.model.sample import ContainerInfo, Health, RuntimeSample, Source, State
+from topcon.text import printable
 from topcon.ui.app import TopconApp
 from topcon.ui.themes import load_theme
 
@@ -86,13 +87,18 @@ class NotingActions:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.refused: list[tuple[Request, str]] = []
         self.error: str | None = None
-        self.possible_way = Way.RUNTIME
+        self.errors: dict[str, str] = {}
+        """By the name of the container."""
+        self.meanwhile: Callable[[Request], object] = lambda _: None
+        """What happens while it works."""
+        self.possible_way: Way | None = Way.RUNTIME
         self.is_closed = False
 
     def verbs(self, container: ContainerNode) -> tuple[Verb, ...]:
         if container.info.state is State.EXITED:
-            return (Verb.START, Verb.RESTART)
+            return (Verb.START, Verb.RESTART, Verb.REMOVE)
         if container.info.state is State.PAUSED:
             return (Verb.UNPAUSE, Verb.STOP, Verb.KILL)
         return (Verb.STOP, Verb.RESTART, Verb.PAUSE, Verb.KILL)
@@ -103,11 +109,20 @@ class NotingActions:
     def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
         assert way is self.possible_way
         del snapshot
-        return [f"{verb} has a consequence for {container.name}"]
+        return [f"{verb} has a consequence for {printable(container.name)}"]
+
+    def obstacle(self, verb: Verb, container: ContainerNode) -> str:
+        assert verb not in self.verbs(container) or self.possible_way is None
+        return f"it is {container.info.state}"
 
     def perform(self, request: Request) -> Outcome:
         self.requests.append(request)
-        return Outcome(request, 1.5, self.error)
+        self.meanwhile(request)
+        return Outcome(request, 1.5, self.errors.get(request.name, self.error))
+
+    def refuse(self, request: Request, why: str) -> Outcome:
+        self.refused.append((request, why))
+        return Outcome(request, 0.0, why)
 
     def running(self) -> list[tuple[Request, float]]:
         return []

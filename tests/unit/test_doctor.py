@@ -233,7 +233,7 @@ class Changer(Daemon):
     abilities = EVERY_ABILITY
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if name in {"started_ns", "start", "stop", "restart", "pause", "unpause", "kill"}:
+        if name in {"started_ns", "start", "stop", "restart", "pause", "unpause", "kill", "remove"}:
             return lambda *_: None
         raise AttributeError(name)
 

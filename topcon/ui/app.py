@@ -5,57 +5,84 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from textual import actions as textual_actions
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
-from textual.binding import Binding
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from topcon.columns import BY_NAME, SETS
+from topcon.errors import UsageError
+from topcon.filter import NO_FILTERS, parse_filter
 from topcon.text import printable
 from topcon.ui.acting import Acting
-from topcon.ui.command import COMMANDS, parse_command
+from topcon.ui.ascii_driver import AsciiDriver
+from topcon.ui.bindings import KEYS, NO_KEYS, Group, Place, checked
+from topcon.ui.capabilities import EVERYTHING, Capabilities
+from topcon.ui.colors import limit_colors
+from topcon.ui.command import COMMANDS, Argument, parse_saved
 from topcon.ui.driver import TerminalDriver
-from topcon.ui.ending import STATUS_BASE, ending_on_signals, has_terminal
+from topcon.ui.ending import STATUS_BASE, ending_on_signals, has_shell, has_terminal
 from topcon.ui.header import Status, header_lines, hidden_of, wrong_line
-from topcon.ui.messages import SamplerFailed, SnapshotReady
+from topcon.ui.marks import keys_of
+from topcon.ui.messages import Said, SamplerFailed, SnapshotReady
 from topcon.ui.painter import Painter
 from topcon.ui.screens.tree import TreeScreen
 from topcon.ui.sources import Terminal
 from topcon.ui.spans import Span, Tone, fitted
+from topcon.ui.themes import load_theme, suited, theme_names
+from topcon.ui.title import TITLE_S, title_text
+from topcon.ui.widgets.bound import bound, to_textual_keymap
 from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.lines import Lines
 from topcon.ui.widgets.small import HEIGHTS, WIDTHS
-from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rich.console import RenderableType
     from textual.binding import BindingType
+    from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.theme import Theme
 
     from topcon.actions import Actions
     from topcon.model.sample import ContainerId, LogLine
     from topcon.model.snapshot import Snapshot
+    from topcon.rows import ViewState
+    from topcon.ui.bindings import Key, Keymap
     from topcon.ui.screens.page import PageScreen
     from topcon.ui.spans import Spans
 
+    Save = Callable[[Mapping[tuple[str, ...], object]], str]
     Follow = Callable[[Callable[[Snapshot], object], Callable[[BaseException], object]], "Following"]
 
 SIGHUP_STATUS = STATUS_BASE + 1
 LATE_S = 2.0
 """A snapshot that is older than the next one should be by so much is told to be old."""
+WARNING_S = 30.0
+"""How long what was wrong at the start is said."""
+ERROR_S = 30.0
+"""How long it is told that nothing could be saved."""
 TERMINAL_SAMPLES = 11
 """How many snapshots back it is looked for what the terminal was sent since."""
 
 
-OF_THE_TREE = frozenset(("freeze", "help"))
+OF_THE_TREE = frozenset(("freeze",))
 """Actions that make no sense while another screen lies over the tree."""
-VIEWS = frozenset(("command", "namespaces", "sources", "tree"))
+VIEWS = ("tree", "namespaces", "sources")
+"""The actions that show a view, in the order in which they follow one another."""
+OF_VIEWS = frozenset((*VIEWS, "command", "next_view"))
 """Actions that make sense in each view."""
+OF_SCREENS = frozenset(("help", "mouse", "redraw"))
+"""Actions that make sense wherever there is no question."""
+INTERVALS = ("0.5", "1", "2", "5", "10", "60")
+"""What is offered for the seconds between samples; others are taken too."""
+SAID_S = 8.0
+"""How long it is said what was done."""
 
 
 class Following(NamedTuple):
@@ -66,7 +93,7 @@ class Following(NamedTuple):
     """Sets the seconds between samples."""
 
 
-class TopconApp(App[int]):
+class TopconApp(App[int], inherit_bindings=False):
     """The tree and what can be done in it."""
 
     TITLE = "topcon"
@@ -74,30 +101,25 @@ class TopconApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "tree", "the tree", show=False, id="tree"),
-        Binding("4", "namespaces", "namespaces: who shares which; 1 goes back", show=False, id="namespaces"),
-        Binding(
-            "6", "sources", "sources: how reading goes, and what topcon costs; 1 goes back", show=False, id="sources"
-        ),
-        Binding("colon", "command", "a command; those there are stand below", show=False, priority=True, id="command"),
-        Binding("f", "freeze", "freeze the screen; counting goes on", show=False, id="freeze"),
-        Binding("question_mark,f1", "help", "help", id="help"),
-        Binding("q,f10", "quit", "quit", id="quit"),
-        Binding("ctrl+c", "quit", "quit", show=False, priority=True, id="interrupt"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.APP)
 
     def __init__(
         self,
         follow: Follow | None,
         *,
         theme: Theme,
+        capabilities: Capabilities = EVERYTHING,
+        warning: str | None = None,
         first: Snapshot | None = None,
         actions: Actions | None = None,
         interval_s: float = 1.0,
         parse_interval: Callable[[str], float] = float,
         filter_text: str = "",
+        filters: Mapping[str, str] = NO_FILTERS,
         sort: str = "finding",
+        keymap: Keymap = NO_KEYS,
+        view: ViewState | None = None,
+        save: Save | None = None,
         endpoint: str | None = None,
         tail: Callable[[ContainerId], tuple[LogLine, ...]] | None = None,
         on_drawn: Callable[[float], object] | None = None,
@@ -105,12 +127,18 @@ class TopconApp(App[int]):
         """Show what ``follow`` makes known, from ``first`` on. Without ``actions`` nothing can be changed.
 
         ``tail`` gives the last lines that a container has written, and may take its time. ``parse_interval`` takes
-        what is typed for an interval, or raises ValueError with what was expected. ``on_drawn`` is told at each
-        snapshot the CPU seconds that drawing, and all else on the thread of the screen, took since the one before.
+        what is typed for an interval, or raises ValueError with what was expected. ``keymap`` are the keys of a person,
+        of which those that clash with others are left out. ``on_drawn`` is told at each snapshot the CPU seconds that
+        drawing, and all else on the thread of the screen, took since the one before.
+        ``capabilities`` are those of the terminal, and ``warning`` is said at first. ``view`` is what the tree
+        shows at first. ``save`` writes what was chosen into the configuration file and tells what it wrote, or raises
+        UsageError.
         """
-        super().__init__(driver_class=TerminalDriver)
-        self.register_theme(theme)
-        self.theme = theme.name
+        super().__init__(driver_class=AsciiDriver if capabilities.is_ascii else TerminalDriver)
+        limit_colors(self, capabilities.colors)
+        self._capabilities = capabilities
+        self._warning = warning
+        self.wear(theme)
         self._follow = follow
         self._following: Following | None = None
         self._event_loop: asyncio.AbstractEventLoop | None = None
@@ -119,17 +147,32 @@ class TopconApp(App[int]):
         self._shown_since_s = time.monotonic()
         self._interval_s = interval_s
         self._parse_interval = parse_interval
+        self._keys_in_force = checked(keymap).keymap
+        self._history: list[str] = []
+        self._doers: Mapping[str, DOMNode] = {}
         self._refusal: str | None = None
+        self._said: tuple[Span, float] | None = None
+        self._has_mouse = True
+        self._titled_s = float("-inf")
         self._is_draw_owed = False
         self._is_paint_owed = False
         self._sent: deque[tuple[int, int]] = deque(maxlen=TERMINAL_SAMPLES)
         self._endpoint = endpoint
+        self._save = save
+        self._is_saving = False
         self._on_drawn = on_drawn
         self._drawn_s = 0.0
         self._is_frozen = False
         self._acting = Acting(self, actions, self._draw) if actions is not None else None
         self._tree = TreeScreen(
-            self._header, self._wrong, acting=self._acting, tail=tail, filter_text=filter_text, sort=sort
+            self._header,
+            self._wrong,
+            acting=self._acting,
+            tail=tail,
+            filter_text=filter_text,
+            filters=filters,
+            sort=sort,
+            view=view,
         )
         self._tree.snapshot = first
         self._painter = Painter()
@@ -157,9 +200,13 @@ class TopconApp(App[int]):
     def on_mount(self) -> None:
         """Begin to follow the host, but not before what is known of it already has been drawn."""
         self._event_loop = asyncio.get_running_loop()
+        if self._keys_in_force:
+            self.set_keymap(to_textual_keymap(self._keys_in_force))
         self.screen_change_signal.subscribe(self, self._come_to_screen)
         self.app_resume_signal.subscribe(self, self._paint_anew)
         self.call_after_refresh(self._begin)
+        if self._warning is not None:
+            self.notify(self._warning, severity="warning", timeout=WARNING_S, markup=False)
         self.set_interval(LATE_S / 2, self._watch_age)
 
     def _watch_age(self) -> None:
@@ -179,6 +226,7 @@ class TopconApp(App[int]):
         """Follow no more."""
         if self._following is not None:
             self._following.stop()
+        self._close_actions()
 
     def on_snapshot_ready(self, message: SnapshotReady) -> None:
         """Draw a new snapshot, unless the screen is frozen."""
@@ -190,6 +238,7 @@ class TopconApp(App[int]):
             self._on_drawn(self._drawn_s - before_s)
         self._newest = message.snapshot
         self._sent.append((message.snapshot.sample.monotonic_ns, self._written_bytes() or 0))
+        self._set_title(message.snapshot)
         if not self._is_frozen:
             self._shown, self._shown_since_s = message.snapshot, time.monotonic()
         if self._is_behind():
@@ -208,6 +257,12 @@ class TopconApp(App[int]):
             self._is_paint_owed = False
             # All of it, of which no more is sent than what differs from what was sent before.
             self.screen.refresh()
+
+    def _set_title(self, snapshot: Snapshot) -> None:
+        """Say in the terminal's title how the host is, not too often."""
+        if isinstance(self._driver, TerminalDriver) and time.monotonic() - self._titled_s >= TITLE_S:
+            self._titled_s = time.monotonic()
+            self._driver.set_title(title_text(snapshot))
 
     def _is_behind(self) -> bool:
         return isinstance(self._driver, TerminalDriver) and self._driver.is_behind
@@ -286,13 +341,15 @@ class TopconApp(App[int]):
         status = Status(
             interval_s=self._interval_s,
             filter=self._tree.filter_text,
+            matches=self._tree.matches(self._shown),
             is_frozen=self._is_frozen,
             age_s=self._age_s(),
             is_read_only=self._acting is None,
+            has_mouse=self._has_mouse,
             endpoint=self._endpoint,
             hidden=hidden_of(self._tree.view),
             only_sick=self._tree.view.only_sick,
-            marked=len(self._tree.view.marks),
+            marked=len(keys_of(self._tree.view.marks)),
         )
         return header_lines(self._shown, status, width)
 
@@ -308,6 +365,11 @@ class TopconApp(App[int]):
         if self._refusal is not None:
             return fitted([Span(f" {printable(self._refusal)}", Tone.BAD)], width)
         notice = self._acting.notice(self._newest) if self._acting is not None else None
+        if notice is not None and notice.tone is Tone.BAD:
+            # A failure has the line to itself: its reason is what counts.
+            return fitted([notice._replace(text=f" {notice.text}")], width)
+        if notice is None and self._said is not None and time.monotonic() < self._said[1]:
+            notice = self._said[0]
         return wrong_line(self._shown, notice, width) if self._shown else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -315,14 +377,27 @@ class TopconApp(App[int]):
         del parameters
         if action in OF_THE_TREE:
             return self.screen is self._tree
-        if action in VIEWS:
-            return getattr(self.screen, "is_view", False) and not isinstance(self.focused, Input)
+        if action in OF_VIEWS:
+            return bool(getattr(self.screen, "view_name", "")) and not isinstance(self.focused, Input)
+        if action in OF_SCREENS:
+            return not self.screen.is_modal and not isinstance(self.focused, Input)
+        if action == "save":
+            return self._save is not None
+        if action == "suspend_process":
+            return self._driver is not None and self._driver.can_suspend and has_shell()
         return True
 
     def action_tree(self) -> None:
-        """Show the tree again."""
-        if len(self.screen_stack) > 1:
+        """Show the tree again, or, where it is shown already, as a tree."""
+        if not self._leave_view():
+            self._tree.action_arrange("tree")
+
+    def _leave_view(self) -> bool:
+        """Take away the view that lies over the tree, if there is one."""
+        is_there = len(self.screen_stack) > 1
+        if is_there:
             self.pop_screen()
+        return is_there
 
     def action_namespaces(self) -> None:
         """Show who lives in which namespace."""
@@ -337,31 +412,57 @@ class TopconApp(App[int]):
         self._show_view(SourceScreen(self._terminal, self._header, self._wrong))
 
     def _show_view(self, screen: PageScreen) -> None:
-        """Put a view in the place of the one that lies over the tree."""
+        """Put a view in the place of the one that lies over the tree; the key of the one that is shown goes back."""
+        is_shown = isinstance(self.screen, type(screen))
         if self._shown is not None:
-            self.action_tree()
+            self._leave_view()
+        if self._shown is not None and not is_shown:
             self.push_screen(screen)
             screen.show(self._shown)
 
+    async def action_next_view(self, step: int) -> None:
+        """Show the view that comes after this one, or before it."""
+        at = VIEWS.index(str(getattr(self.screen, "view_name", VIEWS[0])))
+        await self.run_action(VIEWS[(at + step) % len(VIEWS)])
+
     def action_command(self) -> None:
         """Ask for a command."""
-        self.screen.query_one(CommandLine).open()
+        from topcon.ui.palette import possible  # noqa: PLC0415  not before it is asked for
+
+        arguments = self._arguments()
+        commands, self._doers = possible(self, self._keys_in_force, arguments)
+        self.screen.query_one(CommandLine).open(commands, arguments, self._history)
+
+    def _arguments(self) -> Mapping[str, Argument]:
+        """What commands can be given, by its kind."""
+        return {
+            "SECONDS": Argument(INTERVALS, self._parse_interval),
+            "COLUMN": Argument(tuple(BY_NAME)),
+            "SET": Argument(tuple(SETS)),
+            "THEME": Argument(tuple(theme_names())),
+            "filter NAME": Argument(("filter ",), parse_saved),
+            "EXPRESSION": Argument(tuple(f"@{name}" for name in self._tree.filters), self._parse_filter),
+        }
+
+    def _parse_filter(self, text: str) -> str:
+        parse_filter(text, self._tree.filters)
+        return text
 
     async def _command(self, line: CommandLine) -> None:
         """Do what was typed, or say what was expected."""
         try:
-            action, value = parse_command(line.value, self._parse_interval)
+            call = line.asked()
         except ValueError as error:
             self._refusal = str(error)
             self._draw()
             return
-        line.action_close()
-        if value is not None:
-            self._set_interval(value)
-        else:
-            await self.run_action(action)
+        if call is not None:
+            line.action_close()
+            destination, name, values = textual_actions.parse(call.action)
+            await self.run_action((destination, name, (*values, *call.values)), self._doers.get(call.action))
 
-    def _set_interval(self, seconds: float) -> None:
+    def action_interval(self, seconds: float) -> None:
+        """Set the time between samples."""
         self._interval_s = seconds
         if self._following is not None:
             self._following.set_interval(seconds)
@@ -378,6 +479,55 @@ class TopconApp(App[int]):
         if isinstance(event.input, CommandLine):
             await self._command(event.input)
 
+    def wear(self, theme: Theme) -> None:
+        """Draw all in the colours of a theme, as far as the terminal has them."""
+        self.register_theme(suited(theme, self._capabilities.colors))
+        if self.is_running and self.theme == theme.name:
+            # Its file may say something else by now.
+            self.refresh_css(animate=False)
+        self.theme = theme.name
+
+    def action_set_theme(self, name: str) -> None:
+        """Wear the theme of that name."""
+        wrong = self._try_on(name)
+        if wrong is not None:
+            self._refusal = wrong
+            self._draw_wrong()
+
+    def _try_on(self, name: str) -> str | None:
+        """Wear the theme of that name; where that cannot be, say why."""
+        try:
+            self.wear(load_theme(name))
+        except UsageError as error:
+            return str(error)
+        return None
+
+    def action_themes(self) -> None:
+        """Look at the themes, and choose one."""
+        from topcon.ui.screens.theme import ThemeScreen  # noqa: PLC0415  not before it is asked for
+
+        self.push_screen(ThemeScreen(theme_names(), self.theme, self._try_on, self._capabilities.colors))
+
+    def say(self, text: str) -> None:
+        """Say what was done, for a while, in the line of what is wrong."""
+        self._said = Span(printable(text), Tone.GOOD), time.monotonic() + SAID_S
+        self._draw_wrong()
+
+    def on_said(self, message: Said) -> None:
+        """Say it."""
+        self.say(message.text)
+
+    def action_mouse(self) -> None:
+        """Give the mouse to the terminal, which marks text with it, or take it back."""
+        self._has_mouse = not self._has_mouse
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.set_mouse(has_mouse=self._has_mouse)
+        self._draw_header()
+
+    def action_redraw(self) -> None:
+        """Draw all of the screen, whatever the terminal shows."""
+        self._paint_anew(self)
+
     def action_freeze(self) -> None:
         """Hold the screen still, or go on with what is now."""
         self._is_frozen = not self._is_frozen
@@ -385,12 +535,66 @@ class TopconApp(App[int]):
             self._shown, self._shown_since_s = self._newest, time.monotonic()
         self._draw()
 
+    def action_save(self, name: str | None = None) -> None:
+        """Write what was chosen into the configuration file; with a name, the filter alone, under that name."""
+        if name is None:
+            from topcon.ui.choices import to_choices  # noqa: PLC0415  not before it is asked for
+
+            chosen = {"theme": self.theme, "interval": self._interval_s} | to_choices(self._tree.view)
+            self._write({(key,): value for key, value in chosen.items()})
+            return
+        text = self._tree.filter_text
+        filters = {**self._tree.filters, name: text}
+        if not text:
+            self._tell_saved("there is no filter to save; / sets one", is_wrong=True)
+            return
+        try:
+            # It may be made of itself.
+            parse_filter(f"@{name}", filters)
+        except ValueError as error:
+            self._tell_saved(str(error), is_wrong=True)
+        else:
+            self._tree.filters = filters
+            self._write({("filters", name): text})
+
+    def _write(self, values: Mapping[tuple[str, ...], object]) -> None:
+        """Save values, which the screen does not wait for."""
+        save = self._save
+        if save is None or self._is_saving:
+            return
+        self._is_saving = True
+
+        def write() -> None:
+            try:
+                told, is_wrong = save(values), False
+            except UsageError as error:
+                told, is_wrong = str(error), True
+            self.call_later(partial(self._saved, told, is_wrong=is_wrong))
+
+        self.run_worker(write, thread=True, group="save")
+
+    def _saved(self, told: str, *, is_wrong: bool) -> None:
+        self._is_saving = False
+        self._tell_saved(told, is_wrong=is_wrong)
+
+    def _tell_saved(self, told: str, *, is_wrong: bool) -> None:
+        if is_wrong:
+            self.notify(printable(told), severity="error", timeout=ERROR_S, markup=False)
+        else:
+            self.say(told)
+
     def action_help(self) -> None:
-        """Show the keys."""
+        """Show the keys of the screen."""
+        from topcon.ui.palette import possible  # noqa: PLC0415  not before it is asked for
         from topcon.ui.screens.help import HelpScreen, help_lines  # noqa: PLC0415  not before it is asked for
 
-        own = (TreeScreen.BINDINGS, self.BINDINGS, TreeTable.BINDINGS)
-        bindings = [binding for each in own for binding in Binding.make_bindings(each)]
-        if self._acting is None:
-            bindings = [binding for binding in bindings if not binding.action.startswith("act(")]
-        self.push_screen(HelpScreen(help_lines(bindings, COMMANDS)))
+        places = getattr(self.screen, "places", ())
+        keys = [key for key in KEYS if key.place in places and self._is_in_help(key)]
+        names = {name for command in possible(self, {}, self._arguments()).commands for name in command.names}
+        commands = [command for command in COMMANDS if command.names[0] in names]
+        self.push_screen(HelpScreen(lambda width: help_lines(keys, self._keys_in_force, commands, width)))
+
+    def _is_in_help(self, key: Key) -> bool:
+        if key.group is Group.ACT and self._acting is None:
+            return False
+        return key.place is not Place.APP or bool(self.check_action(key.action.partition("(")[0], ()))

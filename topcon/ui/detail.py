@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from topcon.columns import SEVERITY_MARKS, Line, state_text, title_of
+from topcon.columns import SEVERITY_MARKS, Line, is_group, state_text, title_of
 from topcon.model.sample import NAMESPACE_KINDS, Role
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
+from topcon.rows import group_of
 from topcon.text import (
     UNKNOWN,
     cell_width,
@@ -43,7 +44,7 @@ def find(snapshot: Snapshot, key: str) -> Node | None:
     kind, _, rest = key.partition(":")
     if kind == "container":
         return next((node for node in snapshot.containers.values() if node.key == rest), None)
-    return next((pod for pod in snapshot.pods if pod.key == rest), None)
+    return next((pod for pod in snapshot.pods if pod.key == rest), None) or group_of(snapshot, rest)
 
 
 def detail_lines(snapshot: Snapshot, node: Node, width: int, output: Sequence[LogLine] = ()) -> list[Spans]:
@@ -109,8 +110,8 @@ def _pair(label: str, value: object, tone: Tone = Tone.PLAIN) -> Spans:
 def _pod(pod: PodNode) -> list[Spans]:
     line = Line(pod, None)
     lines = [
-        _pair("pod", pod.title, Tone.STRONG),
-        _pair("kind", f"{pod.kind} ({pod.key})"),
+        _pair(pod.key.partition(":")[0] if is_group(pod) else "pod", pod.title, Tone.STRONG),
+        *([] if is_group(pod) else [_pair("kind", f"{pod.kind} ({pod.key})")]),
         *([_pair("workload", f"{pod.workload.kind} {pod.workload.name}")] if pod.workload else []),
         *([_pair("QoS", pod.qos)] if pod.qos else []),
         *([_pair("cgroup", pod.cgroup.path)] if pod.cgroup else []),

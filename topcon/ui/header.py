@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.columns import SEVERITY_MARKS
 from topcon.model.sample import ContainerKey, State
-from topcon.model.snapshot import Severity
+from topcon.model.snapshot import PressureShares, Severity
 from topcon.text import (
     cut,
     printable,
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 LEAST_TOP_PRESSURE = 0.05
 STALL_WARNING = 0.2
-HISTORY_WIDTH = 10
-PRESSURE_WIDTH = 5
-WIDE = 100
-"""From so many columns on there is room for more."""
+_HISTORIES = ((10, 5), (5, 0), (0, 0))
+"""How wide those of CPU and memory are, and those of the pressures, from the widest screen to the narrowest."""
 HOST_WIDTH, FILTER_WIDTH = 24, 30
 """The most that a name and an expression get."""
 STOPPED = "stopped"
@@ -155,38 +153,50 @@ def slowed_text(snapshot: Snapshot) -> str | None:
 
 
 def _how_much(snapshot: Snapshot, width: int) -> Spans:
+    """Write CPU, memory and pressure, with histories as wide as there is room for; pressure gives way last."""
+    for bar_width, pressure_width in _HISTORIES:
+        spans = _used(snapshot, bar_width, "    " if pressure_width else "  ") + _stalled(snapshot, pressure_width)
+        if width_of(spans) <= width:
+            return spans
+    return fitted(_used(snapshot, 0, "  "), width)
+
+
+def _used(snapshot: Snapshot, history_width: int, gap: str) -> Spans:
     host = snapshot.host
-    sample = host.sample
-    gap = "    " if width >= WIDE else "  "
     cores = "-" if host.cpu_cores is None else f"{host.cpu_cores:.1f}"
-    total = to_bytes_text(sample.memory_total_bytes)
-    spans = [
-        Span(" CPU ", Tone.DIM),
-        *_history(snapshot.host.cpu_history, snapshot.tick, HISTORY_WIDTH if width >= WIDE else PRESSURE_WIDTH, 1.0),
+    space = " " if history_width else ""
+    return [
+        Span(f" CPU{space}", Tone.DIM),
+        *_history(host.cpu_history, snapshot.tick, history_width, 1.0),
         Span(f" {cores:>4}"),
-        Span(f"/{sample.cpus}{gap}", Tone.DIM),
-        Span("MEM ", Tone.DIM),
-        *_history(host.memory_history, snapshot.tick, HISTORY_WIDTH if width >= WIDE else PRESSURE_WIDTH, 1.0),
-        Span(f" {to_bytes_text(sample.memory_used_bytes):>5}"),
-        Span(f"/{total}{gap}", Tone.DIM),
+        Span(f"/{host.sample.cpus}{gap}", Tone.DIM),
+        Span(f"MEM{space}", Tone.DIM),
+        *_history(host.memory_history, snapshot.tick, history_width, 1.0),
+        Span(f" {to_bytes_text(host.sample.memory_used_bytes):>5}"),
+        Span(f"/{to_bytes_text(host.sample.memory_total_bytes)}{gap}", Tone.DIM),
     ]
-    pressure = host.pressure
-    if sample.pressure is None:
-        return fitted([*spans, Span("PSI -", Tone.DIM)], width)
-    spans.append(Span("PSI", Tone.DIM))
+
+
+def _stalled(snapshot: Snapshot, history_width: int) -> Spans:
+    host = snapshot.host
+    if host.sample.pressure is None:
+        return [Span("PSI -", Tone.DIM)]
+    shares = host.pressure or PressureShares()
+    spans = [Span("PSI", Tone.DIM)]
     for name, line, history in (
-        ("cpu", pressure.cpu if pressure else None, host.cpu_pressure_history),
-        ("mem", pressure.memory if pressure else None, host.memory_pressure_history),
-        ("io", pressure.io if pressure else None, host.io_pressure_history),
+        ("cpu", shares.cpu, host.cpu_pressure_history),
+        ("mem", shares.memory, host.memory_pressure_history),
+        ("io", shares.io, host.io_pressure_history),
     ):
         spans.append(Span(f" {name} ", Tone.DIM))
-        if width >= WIDE:
-            spans += _history(history, snapshot.tick, PRESSURE_WIDTH, LEAST_TOP_PRESSURE)
+        spans += _history(history, snapshot.tick, history_width, LEAST_TOP_PRESSURE)
         spans.append(_pressure(line))
-    return fitted(spans, width)
+    return spans
 
 
 def _history(history: History, tick: int, width: int, least_top: float) -> Spans:
+    if not width:
+        return []
     values = bars(history, tick, width)
     return [Span(sparkline(values, steady_top(values, least_top)), Tone.ACCENT)]
 

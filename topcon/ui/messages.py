@@ -30,5 +30,12 @@ class SamplerFailed(Message):
 
 
 @dataclass
+class Said(Message):
+    """Something was done, and is said for a while."""
+
+    text: str
+
+
+@dataclass
 class TerminalCaughtUp(Message):
     """The terminal has taken all that was drawn, after it had not for a while."""

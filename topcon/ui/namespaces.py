@@ -12,7 +12,7 @@ from topcon.columns import title_of
 from topcon.model.namespaces import identity_of, residents_of
 from topcon.model.sample import NAMESPACE_KINDS, PodKind, Source
 from topcon.model.snapshot import ContainerNode, PodNode
-from topcon.rows import FOLDED_AT_FIRST, rows
+from topcon.rows import FOLDED_AT_FIRST, Arrangement, rows
 from topcon.text import UNKNOWN, cell_width, cut, padded, printable
 from topcon.ui.spans import Span, Spans, Tone, fitted
 
@@ -145,7 +145,10 @@ class NamespaceLines:
 def namespace_lines(snapshot: Snapshot, view: ViewState, width: int) -> NamespaceLines:
     """Write a row for each container that runs, grouped and filtered as in the tree, then who shares what."""
     # By name, so that rows stand still; and what the tree does not fold at first has no key here to unfold it.
-    view = replace(view, sort="name", is_reversed=False, has_stopped=False, collapsed=view.collapsed & FOLDED_AT_FIRST)
+    folded = view.collapsed & FOLDED_AT_FIRST
+    view = replace(
+        view, arrangement=Arrangement.TREE, sort="name", is_reversed=False, has_stopped=False, collapsed=folded
+    )
     shown = rows(snapshot, view)
     if not shown:
         return NamespaceLines([], [[], fitted([Span(f"   {_empty(view)}")], width)])

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.message import Message
 
 from topcon.model.snapshot import ContainerNode
+from topcon.ui.bindings import Place
 from topcon.ui.detail import detail_lines, find
 from topcon.ui.screens.page import PageScreen
 from topcon.ui.spans import Span, Tone
+from topcon.ui.widgets.bound import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,8 @@ OUTPUT_S = 5.0
 class DetailScreen(PageScreen):
     """Shows one pod or container for as long as it is there, and says so when it is gone."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,o,q", "dismiss", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.DETAIL)
+    places = (Place.DETAIL, *PageScreen.places)
 
     @dataclass
     class OutputRead(Message):

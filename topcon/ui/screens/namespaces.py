@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from topcon.ui.namespaces import namespace_lines
 from topcon.ui.screens.page import PageScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from textual.binding import BindingType
 
     from topcon.model.snapshot import Snapshot
     from topcon.rows import ViewState
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
 class NamespaceScreen(PageScreen):
     """Shows the namespaces of all containers that run."""
 
-    is_view = True
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,1,4,q", "dismiss", "back")]
+    view_name = "namespaces"
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.screen import Screen
 
+from topcon.ui.bindings import Place
+from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines, ScrollLines
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from topcon.model.snapshot import Snapshot
     from topcon.ui.spans import Spans
@@ -26,8 +29,11 @@ if TYPE_CHECKING:
 class PageScreen(Screen[None]):
     """Shows lines of a snapshot, live; a line of titles above them stays where it is."""
 
-    is_view: ClassVar[bool] = False
-    """Whether it takes the place of the tree, and another view can take its."""
+    view_name: ClassVar[str] = ""
+    """The action that shows it, if it takes the place of the tree, and another view can take its."""
+    places: ClassVar[tuple[Place, ...]] = (Place.LINES, Place.PAGE, Place.APP)
+    """Whose keys the help shows."""
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.PAGE)
 
     def __init__(self, header: Callable[[int], list[Spans]], wrong: Callable[[int], Spans], page: Page) -> None:
         """Show a page below the main screen's header and above its line of what is wrong."""

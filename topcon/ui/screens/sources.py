@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from topcon.ui.screens.page import PageScreen
 from topcon.ui.sources import source_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from textual.binding import BindingType
 
     from topcon.model.snapshot import Snapshot
     from topcon.ui.sources import Terminal
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
 class SourceScreen(PageScreen):
     """Shows each source, each runtime, topcon itself, and what cannot be read."""
 
-    is_view = True
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,1,6,q", "dismiss", "back")]
+    view_name = "sources"
 
     def __init__(
         self,

@@ -2,60 +2,63 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from operator import is_
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.binding import Binding
+from textual.actions import parse
 from textual.screen import Screen
 from textual.widgets import Input
 
 from topcon.actions import Verb
-from topcon.columns import COLUMNS
-from topcon.filter import parse_filter
-from topcon.rows import ViewState, rows
+from topcon.columns import DEFAULT_SET, columns_of, next_set
+from topcon.filter import NO_FILTERS, parse_filter
+from topcon.rows import Arrangement, ViewState, rows
 from topcon.text import printable
+from topcon.ui.bindings import Place
+from topcon.ui.filtering import Matches, next_match
+from topcon.ui.marks import between, containers_of, inside_of, keys_of, marked, settled, toggled
+from topcon.ui.messages import Said
 from topcon.ui.table import Moment
+from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandLine
+from topcon.ui.widgets.filter_line import FilterBar, FilterLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
 from topcon.ui.widgets.small import Small
-from topcon.ui.widgets.tree_table import TreeTable
+from topcon.ui.widgets.tree_table import NEVER_S, TreeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from topcon.model.snapshot import ContainerNode, Snapshot
-    from topcon.rows import Rows
+    from topcon.rows import Row, Rows
     from topcon.ui.acting import Acting
+    from topcon.ui.copying import Copy
     from topcon.ui.screens.detail import Tail
     from topcon.ui.spans import Spans
+
+
+CALM_S = 3.0
+"""Rows keep their order for so long after they were sorted, or after the last key."""
+SECOND_OF = {Verb.STOP: Verb.START, Verb.PAUSE: Verb.UNPAUSE}
+"""What the key of a verb does where that is not possible."""
+SECOND = frozenset(SECOND_OF.values())
 
 
 class TreeScreen(Screen[None]):
     """Shows the tree of a snapshot as the person wants it."""
 
-    is_view: ClassVar[bool] = True
-    """Whether other views can take its place."""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,o", "details", "details", id="details"),
-        # First in line, since letters follow these two: typed ahead, they would still go to the tree.
-        Binding("slash,f4", "filter", "filter", priority=True, id="filter"),
-        Binding("s,f6", "sort_menu", "sort", priority=True, id="sort"),
-        Binding("less_than_sign", "sort_by(-1)", "sort by the column to the left", show=False, id="sort-left"),
-        Binding("greater_than_sign", "sort_by(1)", "sort by the column to the right", show=False, id="sort-right"),
-        Binding("r", "reverse", "reverse the order", show=False, id="reverse"),
-        Binding("a", "stopped", "show or hide stopped ones", show=False, id="stopped"),
-        Binding("escape", "clear", "back: the filter; never quits", show=False, id="back"),
-        Binding("S", "act('stop')", "stop", id="stop"),
-        Binding("S", "act('start')", "start", id="start"),
-        Binding("R", "act('restart')", "restart", id="restart"),
-        Binding("P", "act('pause')", "pause", id="pause"),
-        Binding("P", "act('unpause')", "unpause", id="unpause"),
-        Binding("K,f9", "act('kill')", "kill", id="kill"),
-    ]
+    view_name: ClassVar[str] = "tree"
+    """The action that shows it: other views can take its place."""
+    places: ClassVar[tuple[Place, ...]] = (Place.TABLE, Place.TREE, Place.APP)
+    """Whose keys the help shows."""
+    BINDINGS: ClassVar[list[BindingType]] = bound(Place.TREE)
 
     def __init__(
         self,
@@ -65,12 +68,18 @@ class TreeScreen(Screen[None]):
         acting: Acting | None = None,
         tail: Tail | None = None,
         filter_text: str = "",
+        filters: Mapping[str, str] = NO_FILTERS,
         sort: str = "finding",
+        view: ViewState | None = None,
     ) -> None:
-        """Show nothing yet, below a header and above a line of what is wrong, each written for a width."""
+        """Show nothing yet, below a header and above a line of what is wrong, each written for a width.
+
+        ``filters`` are those that are saved, by their names. ``view`` is what is shown at first, if not all.
+        """
         super().__init__()
-        self.filter_text = filter_text
-        self.view = ViewState(sort=sort, filter=parse_filter(filter_text))
+        self.filters = filters
+        self.view = replace(view or ViewState(sort=sort), filter=parse_filter(filter_text, filters))
+        self._matches = Matches()
         self.snapshot: Snapshot | None = None
         """What is shown."""
         self._header = header
@@ -78,14 +87,20 @@ class TreeScreen(Screen[None]):
         self._acting = acting
         self._tail = tail
         self._rows: Rows | None = None
-        self._possible_verbs: tuple[Verb, ...] | None = None
+        self._sorted_s = NEVER_S
+        """When rows were last sorted, on the monotonic clock."""
+        self._own_columns = self.view.columns
+        self._verbs: frozenset[Verb] = frozenset()
+        self._verbs_seen: tuple[Row | None, frozenset[str], Snapshot | None] = (None, frozenset(), None)
+        self._range: tuple[str, frozenset[str]] | None = None
+        """Where a range of marks begins, and what was marked before."""
 
     def compose(self) -> ComposeResult:
         """Lay out the frame: where, the tree, what is wrong, the keys."""
         yield Lines(id="header")
         yield TreeTable(id="tree")
         yield Lines(id="wrong")
-        yield Input(id="filter", placeholder="words in the name, pod, image or id", compact=True)
+        yield FilterBar()
         yield CommandLine()
         yield Keys(id="keys")
         yield Small()
@@ -103,15 +118,26 @@ class TreeScreen(Screen[None]):
         width = tree.size.width
         if not width:
             return
-        self._rows = rows(snapshot, self.view, self._rows)
+        if self.view.marks:
+            marks = settled(self.view.marks, self._rows or (), snapshot)
+            self.view = self.view if marks is self.view.marks else replace(self.view, marks=marks)
+        self._rows = self._in_order(snapshot, tree)
+        self.query_one(FilterBar).show(self.matches(snapshot), len(snapshot.containers))
         self.query_one("#header", Lines).show(self._header(width))
         tree.show(self._rows, self.view, Moment(snapshot.tick, snapshot.sample.wall_ns), self._empty(snapshot))
         self.query_one("#wrong", Lines).show([self._wrong(width)])
-        container = self._selected()
-        verbs = self._acting.verbs(container) if self._acting is not None and container is not None else ()
-        if verbs != self._possible_verbs:
-            self._possible_verbs = verbs
+        before = self._verbs
+        if self._possible_verbs() != before:
             self.refresh_bindings()
+
+    def _in_order(self, snapshot: Snapshot, tree: TreeTable) -> Rows:
+        """Return the rows of a snapshot; their order is calm where the person looks at it."""
+        now_s, before = time.monotonic(), self._rows
+        is_held = now_s < max(self._sorted_s, tree.touched_s) + CALM_S
+        now = rows(snapshot, self.view, before, is_held=is_held)
+        if now is not before and not is_held:
+            self._sorted_s = now_s
+        return now
 
     def _see(self, view: ViewState) -> None:
         self.view = view
@@ -124,16 +150,25 @@ class TreeScreen(Screen[None]):
     def _empty(self, snapshot: Snapshot) -> str:
         if not snapshot.containers:
             return "no containers on this host; one that starts appears here within a second"
-        if self.view.filter:
+        if self.view.filter and not self.matches(snapshot):
             return f"nothing matches /{printable(self.filter_text)}; esc shows all"
-        return "nothing but stopped containers; a shows them"
+        if self.view.only_sick:
+            return "nothing is sick; z shows all"
+        return "nothing but what is hidden; a, x and b show it"
 
-    def on_key(self) -> None:
-        """From the first key on the cursor belongs to the person."""
+    def on_key(self, event: events.Key) -> None:
+        """From the first key on the cursor belongs to the person; one that can do nothing here says why."""
         self.query_one(TreeTable).hold()
+        active = self.active_bindings.get(event.key)
+        if active is None or active.enabled or isinstance(self.focused, Input):
+            return
+        _, action, parameters = parse(active.binding.action)
+        if action == "act":
+            self.action_act(str(parameters[0]))
 
     def on_tree_table_cursor_moved(self) -> None:
-        """Show the keys that work on the row."""
+        """Show the keys that work on the row, and mark as far as it if a range has begun."""
+        self._mark_range()
         self.refresh_bindings()
 
     def on_tree_table_resized(self) -> None:
@@ -145,31 +180,142 @@ class TreeScreen(Screen[None]):
         if message.key is not None:
             self._see(self.view.toggled(message.key))
         elif self.snapshot is not None:
-            foldable = [row for row in rows(self.snapshot, self.view, self._rows) if row.is_expandable]
-            is_open = all(row.is_expanded for row in foldable)
-            folded = frozenset(row.key for row in foldable if is_open)
-            self._see(replace(self.view, collapsed=folded))
+            self._see(self.view.all_toggled(rows(self.snapshot, self.view, self._rows)))
+
+    def on_tree_table_sort_asked(self, message: TreeTable.SortAsked) -> None:
+        """Sort by the column of a title; the second time the other way round."""
+        if message.column == self.view.sort:
+            self.action_reverse()
+        else:
+            self._sort(message.column)
+
+    def on_tree_table_scroll_asked(self, message: TreeTable.ScrollAsked) -> None:
+        """Show other columns."""
+        scroll = self.query_one(TreeTable).placed.scroll + message.columns
+        self._see(replace(self.view, scroll=max(scroll, 0)))
+
+    def on_tree_table_mark_asked(self) -> None:
+        """Mark the row, or take its mark away."""
+        row = self.query_one(TreeTable).row
+        if row is not None:
+            self._mark(toggled(self.view.marks, row, {each.key for each in self._all_rows()}))
+
+    def on_tree_table_open_asked(self) -> None:
+        """Show the details."""
+        self.action_details()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: what is not possible has no key."""
         match action:
-            case "filter" | "sort_menu":
+            case "filter" | "sort_menu" | "columns":
                 return not isinstance(self.focused, Input)
+            case "next_match" | "unmark":
+                return bool(self.view.filter if action == "next_match" else self.view.marks)
             case "act":
-                return self._possible(Verb(str(parameters[0])))
-            case "details":
+                return self._is_possible(Verb(str(parameters[0])))
+            case "progress" | "remove_stopped":
+                return self._acting is not None and (action != "progress" or self._acting.has_progress)
+            case "details" | "copy" | "mark" | "mark_range":
                 return self.query_one(TreeTable).row is not None
             case _:
                 return True
 
-    def _possible(self, verb: Verb) -> bool:
-        container = self._selected()
-        return self._acting is not None and container is not None and verb in self._acting.verbs(container)
+    def _is_possible(self, verb: Verb) -> bool | None:
+        """Whether a key does this now; None for one that does nothing, but can say why."""
+        possible = self._possible_verbs()
+        if verb in possible:
+            return True
+        return None if verb not in SECOND and SECOND_OF.get(verb) not in possible else False
 
-    def _selected(self) -> ContainerNode | None:
-        """The container under the cursor, as the person sees it."""
+    def _possible_verbs(self) -> frozenset[Verb]:
+        """What can be done to what is marked, or else to the row; of many that are alike, one is looked at."""
+        row, marks, snapshot = self.query_one(TreeTable).row, self.view.marks, self.snapshot
+        seen = (row, marks, snapshot)
+        if self._acting is None or snapshot is None:
+            return frozenset()
+        if not all(map(is_, seen, self._verbs_seen)):
+            nodes = [snapshot.containers[key] for key in keys_of(marks) if key in snapshot.containers]
+            if not nodes and row is not None:
+                nodes = list(inside_of(row))
+            alike = {(each.info.state, each.info.runtime): each for each in nodes}
+            self._verbs = frozenset(verb for each in alike.values() for verb in self._acting.verbs(each))
+            self._verbs_seen = seen
+        return self._verbs
+
+    def _targets(self) -> tuple[ContainerNode, ...]:
+        """Return what a key acts on, as the person sees it: all that is marked, or else the row."""
+        row, snapshot = self.query_one(TreeTable).row, self.snapshot
+        if snapshot is None or row is None:
+            return ()
+        marked_ones = set(keys_of(self.view.marks)) & snapshot.containers.keys()
+        if not marked_ones:
+            return containers_of(row, {each.key for each in self._all_rows()})
+        # In the order of the screen, and then those that are out of sight.
+        in_sight = [each.container.key for each in self._all_rows() if each.container is not None]
+        keys = [key for key in in_sight if key in marked_ones]
+        return tuple(snapshot.containers[key] for key in dict.fromkeys((*keys, *sorted(marked_ones))))
+
+    def _all_rows(self) -> Sequence[Row]:
+        """Return the rows, those that are folded away too."""
+        assert self.snapshot is not None  # noqa: S101  nothing is marked or done before there is something to see
+        return rows(self.snapshot, replace(self.view, is_open=True))
+
+    def _mark(self, marks: frozenset[str]) -> None:
+        """Mark these rows, and the groups that are marked by that."""
+        if self.snapshot is not None:
+            self._see(replace(self.view, marks=settled(marks, self._all_rows(), self.snapshot)))
+            self.refresh_bindings()
+
+    def _mark_range(self) -> None:
         row = self.query_one(TreeTable).row
-        return row.container if row else None
+        if self._range is not None and row is not None and self._rows is not None:
+            first, before = self._range
+            shown = {each.key for each in self._all_rows()}
+            self._mark(before | marked(between(self._rows, first, row.key), shown))
+
+    def action_mark(self) -> None:
+        """Mark the row, or take its mark away, and go down."""
+        tree = self.query_one(TreeTable)
+        if tree.row is not None:
+            self._mark(toggled(self.view.marks, tree.row, {each.key for each in self._all_rows()}))
+            tree.action_move(1)
+
+    def action_mark_range(self) -> None:
+        """Begin to mark from the row on, or end that."""
+        row = self.query_one(TreeTable).row
+        if self._range is None and row is not None:
+            self._range = row.key, self.view.marks
+            self._mark_range()
+        else:
+            self._range = None
+
+    def action_mark_shown(self) -> None:
+        """Mark all that the filter lets through, be it folded away."""
+        if self.snapshot is not None:
+            every = self._all_rows()
+            self._mark(self.view.marks | marked(every, {each.key for each in every}))
+
+    def action_unmark(self) -> None:
+        """Take all marks away."""
+        self._range = None
+        self._mark(frozenset())
+
+    def action_remove_stopped(self) -> None:
+        """Mark the stopped ones that are shown, and ask whether to remove them."""
+        if self._acting is None or self.snapshot is None:
+            return
+        stopped = [each for each in self._all_rows() if each.container and each.container.info.state.is_stopped]
+        if not stopped:
+            self._acting.say("nothing that is shown is stopped")
+            return
+        self._range = None
+        self._mark(marked(stopped, frozenset()))
+        self.action_act("remove")
+
+    def action_progress(self) -> None:
+        """Show how far what was asked for has got."""
+        if self._acting is not None:
+            self._acting.show_progress(self.snapshot)
 
     def action_details(self) -> None:
         """Show all that is known of the row."""
@@ -181,43 +327,84 @@ class TreeScreen(Screen[None]):
             self.app.push_screen(screen)
             screen.show(self.snapshot)
 
+    @property
+    def filter_text(self) -> str:
+        """The filter in force, as it was typed."""
+        return self.view.filter.text
+
+    def matches(self, snapshot: Snapshot) -> int | None:
+        """How many containers of a snapshot the filter lets through; None without one."""
+        return self._matches.count(snapshot, self.view.filter)
+
+    def filter_by(self, text: str) -> None:
+        """Show what a filter lets through.
+
+        Raises:
+            FilterError: it cannot be understood.
+        """
+        self._see(replace(self.view, filter=parse_filter(text, self.filters)))
+        self.refresh_bindings()
+
     def action_filter(self) -> None:
         """Ask for a filter; it applies as it is typed."""
-        field = self.query_one("#filter", Input)
-        field.value = self.filter_text
-        field.add_class("-open")
-        self.query_one(Keys).display = False
-        self.set_focus(field)
+        self.query_one(FilterBar).open(self.view.filter, self.filters)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Apply the filter that is being typed."""
-        if event.input.id == "filter":
-            event.stop()
-            self._set_filter(event.value)
+    def on_filter_line_applied(self, message: FilterLine.Applied) -> None:
+        """Show what the filter lets through."""
+        self._see(replace(self.view, filter=message.filter))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        if event.input.id == "filter":
-            event.stop()
-            self._close_filter()
+    def on_filter_line_closed(self) -> None:
+        """Show the keys again."""
+        self.query_one(FilterBar).close()
+        if self.focused is None:
+            self.query_one(TreeTable).focus()
+        self.refresh_bindings()
 
-    def _set_filter(self, text: str) -> None:
-        self.filter_text = text.strip()
-        self._see(replace(self.view, filter=parse_filter(text)))
-
-    def _close_filter(self) -> None:
-        self.query_one("#filter", Input).remove_class("-open")
-        self.query_one(Keys).display = True
-        self.query_one(TreeTable).focus()
-        self._draw()
+    def action_next_match(self, step: int) -> None:
+        """Go to the next row that matches, or the one before."""
+        tree = self.query_one(TreeTable)
+        at = next_match(self._rows or (), tree.row.key if tree.row else None, step)
+        if at is not None:
+            tree.action_move_to(at)
 
     def action_clear(self) -> None:
         """Close the filter's line, or take the filter away."""
-        if self.query_one("#filter", Input).has_class("-open"):
-            self._set_filter("")
-            self._close_filter()
-        elif self.filter_text:
-            self._set_filter("")
+        bar = self.query_one(FilterBar)
+        if bar.is_open:
+            bar.line.action_drop()
+        elif self._acting is not None and self._acting.dismiss():
+            self._draw()
+        elif self._range is not None:
+            self._mark(self._range[1])
+            self._range = None
+        elif self.view.filter:
+            self.filter_by("")
+        elif self.view.marks:
+            self.action_unmark()
+
+    def action_copy(self) -> None:
+        """Ask what of the row to copy."""
+        from topcon.ui.copying import copies  # noqa: PLC0415  not before it is asked for
+        from topcon.ui.screens.copy import CopyScreen  # noqa: PLC0415  not before it is asked for
+
+        row = self.query_one(TreeTable).row
+        if row is not None and self.snapshot is not None:
+            containers = self.snapshot.containers
+            marked = sorted(containers[key].name for key in keys_of(self.view.marks) if key in containers)
+            self.app.push_screen(CopyScreen(copies(row.line.node, marked)), self._copy)
+
+    def _copy(self, copy: Copy | None) -> None:
+        if copy is not None:
+            self.app.copy_to_clipboard(copy.text)
+            self.post_message(Said(f"{copy.what} copied to the terminal's clipboard: {copy.text}"))
+
+    def action_sort_column(self, column: str) -> None:
+        """Sort by a column."""
+        self._sort(column)
+
+    def action_filter_by(self, text: str) -> None:
+        """Show what a filter lets through."""
+        self.filter_by(text)
 
     def action_sort_menu(self) -> None:
         """Ask for the column to sort by."""
@@ -231,7 +418,8 @@ class TreeScreen(Screen[None]):
 
     def action_sort_by(self, step: int) -> None:
         """Sort by the next column."""
-        names = [column.name for column in COLUMNS if column.history is None]
+        shown = columns_of(self.view.column_set, self.view.columns).columns
+        names = [column.name for column in shown if column.history is None]
         at = names.index(self.view.sort) if self.view.sort in names else 0
         self._sort(names[(at + step) % len(names)])
 
@@ -239,12 +427,54 @@ class TreeScreen(Screen[None]):
         """Turn the order around."""
         self._see(replace(self.view, is_reversed=not self.view.is_reversed))
 
-    def action_stopped(self) -> None:
-        """Show or hide the stopped containers."""
-        self._see(replace(self.view, has_stopped=not self.view.has_stopped))
+    def action_arrange(self, name: str) -> None:
+        """Hang the rows in another way."""
+        self._see(replace(self.view, arrangement=Arrangement(name)))
+
+    def action_flat(self) -> None:
+        """Show each container by itself, or the tree again."""
+        is_flat = self.view.arrangement is Arrangement.FLAT
+        self.action_arrange(Arrangement.TREE if is_flat else Arrangement.FLAT)
+
+    def action_columns(self) -> None:
+        """Ask which columns to show; they are shown while they are chosen."""
+        from topcon.ui.screens.columns import ColumnsScreen  # noqa: PLC0415  not before it is asked for
+
+        before = self.view
+
+        def close(is_kept: bool | None) -> None:  # noqa: FBT001  the answer of the dialog
+            if not is_kept:
+                self._see(
+                    replace(self.view, column_set=before.column_set, columns=before.columns, scroll=before.scroll)
+                )
+
+        self.app.push_screen(ColumnsScreen(before.column_set, before.columns, self._show_columns), close)
+
+    def _show_columns(self, column_set: str, own: tuple[str, ...] | None) -> None:
+        self._see(replace(self.view, column_set=column_set, columns=own, scroll=0))
+
+    def action_column_set(self, name: str) -> None:
+        """Show a set of columns."""
+        self._own_columns = self.view.columns or self._own_columns
+        self._show_columns(name, None)
+
+    def action_next_set(self) -> None:
+        """Show the next set of columns; the person's own come after the last."""
+        own = self._own_columns = self.view.columns or self._own_columns
+        if self.view.columns is not None:
+            self._show_columns(DEFAULT_SET, None)
+            return
+        name = next_set(self.view.column_set)
+        self._show_columns(name, own if name == DEFAULT_SET else None)
+
+    def action_show_or_hide(self, name: str) -> None:
+        """Turn around a field of the view that says what is shown."""
+        turned: dict[str, Any] = {name: not getattr(self.view, name)}
+        self._see(replace(self.view, **turned))
 
     def action_act(self, verb: str) -> None:
-        """Ask before something is done to the container under the cursor."""
-        container = self._selected()
-        if self._acting is not None and container is not None and self.snapshot is not None:
-            self._acting.ask(Verb(verb), container, self.snapshot)
+        """Ask before something is done to what is marked, or else to the row under the cursor."""
+        if self._acting is None:
+            self.post_message(Said(f"read-only: there is no {verb}"))
+        elif self.snapshot is not None:
+            self._acting.ask(Verb(verb), self._targets(), self.snapshot)
