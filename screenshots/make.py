@@ -1,68 +1,62 @@
-"""Make the pictures of the README from the host that this runs on: ``make screenshots``, as root.
+"""Make all pictures of the README: ``make screenshots``. They show a captured host whose load is played.
 
-They show what is there: run some containers first, or let it run in the virtual machine of ``tests/lab``, as those of
-the README were made. It takes a minute, so that the histories are full.
+It takes seconds, needs no root and no runtime, and each run gives the same pictures.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topcon.config import load_config
-from topcon.sampler import SamplerThread
-from topcon.ui.app import Following, TopconApp
-from topcon.ui.themes import load_theme
-from topcon.wiring import build_actions, build_runtimes, build_sampler
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent / "tests"))
+
+from played import SECONDS, PlayedHost  # noqa: E402  tests/ is not installed
+
+from topcon.ui.app import TopconApp  # noqa: E402  the same
+from topcon.ui.themes import load_theme  # noqa: E402  the same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from topcon.model.snapshot import Snapshot
-
-FOLDER = Path(__file__).parent
-SECONDS = 65
-"""A history is full after sixty."""
-PICTURES = (
-    ("tree", "topcon-dark", (150, 30), ()),
-    ("tree-light", "topcon-light", (150, 30), ()),
+PICTURES: Sequence[tuple[str, str, tuple[int, int], tuple[str, ...]]] = (
+    ("tree", "topcon-dark", (150, 32), ()),
+    ("tree-light", "topcon-light", (150, 32), ()),
     ("narrow", "topcon-dark", (80, 24), ()),
-    ("details", "topcon-dark", (110, 40), ("enter",)),
+    ("details", "topcon-dark", (110, 40), ("slash", *"worker", "enter", "end", "enter")),
     ("namespaces", "topcon-dark", (130, 36), ("4",)),
-    ("stop", "topcon-dark", (110, 30), ("slash", *"shop-web", "enter", "end", "S")),
+    ("columns", "topcon-dark", (110, 32), ("c",)),
+    ("stop", "topcon-dark", (110, 30), ("slash", *"shop-", "enter", "space", "S")),
+    ("high-contrast", "high-contrast", (100, 24), ()),
 )
+"""The name, the theme, the size and the keys of each."""
 
 
 async def main() -> None:
-    """Let topcon run for a minute, then take each picture."""
-    config = load_config({"runtime": tuple(sys.argv[1:])}, None)
-    runtimes = build_runtimes(config)
-    sampler = build_sampler(config, runtimes)
-    listeners: list[Callable[[Snapshot], object]] = []
-    thread = SamplerThread(sampler, 1.0, lambda snapshot: [listen(snapshot) for listen in listeners], print)
-    thread.start()
-    runtimes.start()
-    await asyncio.sleep(SECONDS)
-    for name, theme, size, keys in PICTURES:
-
-        def follow(on_snapshot: Callable[[Snapshot], object], _: object) -> Following:
-            listeners.append(on_snapshot)
-            return Following(listeners.clear, lambda seconds: setattr(thread, "interval_s", seconds))
-
-        app = TopconApp(follow, theme=load_theme(theme), first=sampler.newest, actions=build_actions(config, runtimes))
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause(2.0)
-            for key in keys:
-                await pilot.press(key)
-                await pilot.pause(1.0)
-            picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="topcon"))
-        (FOLDER / f"{name}.svg").write_text(picture)
-    if thread.has_ended():
-        sampler.close()
+    """Let the host run for a minute, then take each picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        host = PlayedHost(Path(folder))
+        newest = host.tick(SECONDS)
+        for name, theme, size, keys in PICTURES:
+            app = TopconApp(None, theme=load_theme(theme), first=newest, actions=host.actions(Path(folder) / "audit"))
+            async with app.run_test(size=size) as pilot:
+                await pilot.pause()
+                for key in keys:
+                    await pilot.press(key)
+                    await pilot.pause()
+                await app.workers.wait_for_complete()
+                await pilot.pause()
+                picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="topcon"))
+            (FOLDER / f"{name}.svg").write_text(picture)
 
 
 if __name__ == "__main__":
+    os.environ |= {"TZ": "UTC", "TEXTUAL_ANIMATIONS": "none"}
+    time.tzset()
     asyncio.run(main())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes import FakeHost
+from played import SECONDS, PlayedHost
 
 from topcon.model.sample import Problem
 from topcon.ui.messages import SnapshotReady
@@ -15,25 +17,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.ui.conftest import BusyHost
+    from topcon.model.snapshot import Snapshot
     from topcon.ui.app import TopconApp
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """A captured host, a minute on."""
+    return PlayedHost(tmp_path_factory.mktemp("played")).tick(SECONDS)
+
+
+SIZES = ((80, 24), (120, 40), (200, 60))
 
 
 @pytest.mark.parametrize(
     ("theme", "size"),
-    [
-        ("topcon-dark", (40, 12)),
-        ("topcon-dark", (80, 24)),
-        ("topcon-dark", (160, 20)),
-        ("topcon-light", (120, 20)),
-    ],
+    [("topcon-dark", (40, 10)), *product(("topcon-dark", "topcon-light", "monochrome"), SIZES)],
     ids=lambda value: value if isinstance(value, str) else f"{value[0]}x{value[1]}",
 )
 async def test_the_tree(
-    make_app: Callable[..., TopconApp], picture: Callable[[TopconApp], bool], theme: str, size: tuple[int, int]
+    make_app: Callable[..., TopconApp],
+    picture: Callable[[TopconApp], bool],
+    played: Snapshot,
+    theme: str,
+    size: tuple[int, int],
 ) -> None:
-    app = make_app(theme)
+    app = make_app(theme, first=played)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("down")
+        await pilot.press("down", "space")
 
         assert picture(app)
 
