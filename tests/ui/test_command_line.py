@@ -37,9 +37,9 @@ def wrong_line(app: TopconApp) -> str:
 
 def is_open(app: TopconApp) -> bool:
     line, keys = app.screen.query_one(CommandLine), app.screen.query_one(Keys)
-    assert line.has_class("-open") is not keys.display
-    assert line.has_class("-open") is (app.focused is line)
-    return line.has_class("-open")
+    assert line.is_open is not keys.display
+    assert line.is_open is (app.focused is line)
+    return line.is_open
 
 
 class Followed:

@@ -8,10 +8,9 @@ import pytest
 from textual import events
 
 from topcon.ui.bindings import KEYS, Place, keys_of, to_textual
-from topcon.ui.screens.copy import CopyScreen
 from topcon.ui.screens.help import HelpScreen
+from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.screens.namespaces import NamespaceScreen
-from topcon.ui.screens.sort import SortScreen
 from topcon.ui.screens.sources import SourceScreen
 from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandLine, Offers
@@ -94,7 +93,7 @@ async def test_a_person_has_other_keys_also_on_screens_that_come_later(make_app:
         assert len(app.screen_stack) == 1
 
         await pilot.press("Z")
-        assert isinstance(app.screen, SortScreen)
+        assert isinstance(app.screen, MenuScreen)
         await pilot.press("escape", "e")
         assert "b back" in text(app, "#keys")
         await pilot.press("e")
@@ -198,11 +197,23 @@ async def test_one_that_wants_an_argument_waits_for_it(make_app: MakeApp) -> Non
         await pilot.press("enter")
         await pilot.pause()
         assert line.value == "interval "
-        assert line.has_class("-open")
+        assert line.is_open
         await pilot.press("down", "down", "enter")
         await pilot.pause()
         assert app._interval_s == 2.0
-        assert not line.has_class("-open")
+        assert not line.is_open
+
+
+async def test_what_is_not_possible_now_does_nothing_else_in_its_place(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot, "remove")
+        assert "remove-stopped" in text(app, "#offers")
+        await pilot.press("enter")
+        await pilot.pause()
+
+        assert len(app.screen_stack) == 1
+        assert "remove: not possible here and now" in text(app, "#wrong")
 
 
 async def test_up_in_an_empty_line_goes_to_what_was_done_before(make_app: MakeApp) -> None:
@@ -276,6 +287,51 @@ async def test_keys_typed_ahead_take_effect_in_their_order(make_app: MakeApp) ->
         assert line.value == "y"
 
 
+async def test_a_key_that_does_nothing_says_so(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("f3")
+        await pilot.pause()
+        assert "F3 does nothing here; ? shows the keys" in text(app, "#wrong")
+
+        await opened(pilot, "E")
+        await pilot.pause()
+        assert "E does nothing" not in text(app, "#wrong")
+
+
+def cursor(app: TopconApp) -> int:
+    row, rows = app.query_one(TreeTable).row, app._tree._rows
+    assert row is not None
+    assert rows is not None
+    return [each.key for each in rows].index(row.key)
+
+
+async def test_a_character_right_behind_escape_is_a_key_of_its_own(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        tree = app.query_one(TreeTable)
+        line = await opened(pilot, "abc")
+        app.post_message(events.Key("alt+j", "j"))
+        await pilot.pause()
+        await pilot.pause()
+
+        assert (line.has_focus, tree.has_focus) == (False, True)
+        assert cursor(app) == 1
+
+
+async def test_what_a_person_has_given_alt_and_a_character_is_done(make_app: MakeApp) -> None:
+    app = make_app(keymap={"down": ("alt+j",), "last": ("alt+E",)})
+    async with app.run_test(size=SIZE) as pilot:
+        app.post_message(events.Key("alt+j", "j"))
+        await pilot.pause()
+        assert cursor(app) == 1
+
+        # As terminals tell of a capital.
+        app.post_message(events.Key("alt+shift+e", "E"))
+        await pilot.pause()
+        assert cursor(app) > 1
+
+
 @pytest.mark.parametrize(("size", "is_side_by_side"), [((80, 24), False), ((130, 50), True)])
 async def test_the_help_has_two_columns_where_there_is_room(
     make_app: MakeApp, size: tuple[int, int], is_side_by_side: bool
@@ -316,7 +372,7 @@ async def test_a_click_on_a_key_does_what_the_key_does(make_app: MakeApp) -> Non
         await pilot.click(Keys, offset=(at, 0))
         await pilot.pause()
 
-        assert isinstance(app.screen, SortScreen)
+        assert isinstance(app.screen, MenuScreen)
 
 
 def test_a_column_of_the_line_of_keys_belongs_to_a_key() -> None:
@@ -358,7 +414,7 @@ async def test_y_copies_and_says_what(make_app: MakeApp, key: str, what: str, co
     async with app.run_test(size=(160, 40)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("y")
-        assert isinstance(app.screen, CopyScreen)
+        assert isinstance(app.screen, MenuScreen)
         await pilot.press(key)
         await pilot.pause()
         await pilot.pause()

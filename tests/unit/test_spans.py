@@ -17,11 +17,13 @@ from topcon.ui.spans import (
     bar,
     bars,
     cut_end,
+    first_in_sight,
     fitted,
     sparkline,
     spread,
     steady_top,
     width_of,
+    windowed,
 )
 
 TEXTS = st.text(max_size=20).map(printable)
@@ -96,6 +98,41 @@ def test_two_parts_spread_over_a_line_fill_it_exactly(left: list[Span], right: l
 )
 def test_the_left_part_gives_way(width: int, expected: str) -> None:
     assert text_of(spread([Span("host")], [Span("03:12")], width)) == expected
+
+
+# Windows
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.data())
+def test_what_is_chosen_is_in_sight_and_no_line_is_wasted(count: int, height: int, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, count - 1))
+    first = first_in_sight(at, height, count)
+
+    assert first <= at < first + height
+    assert 0 <= first <= max(count - height, 0)
+
+
+@given(st.integers(1, 60), st.integers(1, 40), WIDTHS, st.data())
+def test_a_window_has_a_thumb_where_there_is_more_to_see(
+    count: int, height: int, width: int, data: st.DataObject
+) -> None:
+    lines = [[Span(f"line {at}")] for at in range(count)]
+    first = data.draw(st.integers(0, max(count - height, 0)))
+
+    seen = windowed(lines, first, height, width)
+    thumb = [at for at, line in enumerate(seen) if text_of(line).endswith("▐")]
+
+    assert len(seen) == min(count, height)
+    assert max(map(width_of, seen)) <= width
+    assert bool(thumb) == (count > height and width > 0)
+    assert thumb == list(range(thumb[0], thumb[-1] + 1)) if thumb else True
+
+
+def test_the_thumb_is_at_the_end_where_the_list_is() -> None:
+    lines = [[Span(str(at))] for at in range(8)]
+
+    assert [text_of(line) for line in windowed(lines, 0, 4, 5)] == ["0   ▐", "1   ▐", "2    ", "3    "]
+    assert [text_of(line) for line in windowed(lines, 4, 4, 5)] == ["4    ", "5    ", "6   ▐", "7   ▐"]
 
 
 # Bars

@@ -113,7 +113,6 @@ KEYS = (
     Key("sort", ("s", "f6"), Place.TREE, "sort_menu", Group.ARRANGE, "sort", "sort", is_first=True),
     Key("sort-left", ("<",), Place.TREE, "sort_by(-1)", Group.ARRANGE, "sort by the column to the left"),
     Key("sort-right", (">",), Place.TREE, "sort_by(1)", Group.ARRANGE, "sort by the column to the right"),
-    Key("columns", ("c", "f2"), Place.TREE, "columns", Group.ARRANGE, "columns: which, in which order", is_first=True),
     Key("next-columns", ("d",), Place.TREE, "next_set", Group.ARRANGE, "the next set of columns: CPU, memory, I/O ..."),
     Key("flat", ("t", "f5"), Place.TREE, "flat", Group.ARRANGE, "each container by itself, or the tree"),
     Key("reverse", ("r",), Place.TREE, "reverse", Group.ARRANGE, "reverse the order"),
@@ -122,7 +121,6 @@ KEYS = (
     Key("stopped", ("a",), Place.TREE, "show_or_hide('has_stopped')", Group.FIND, "show or hide stopped ones"),
     Key("sandboxes", ("x",), Place.TREE, "show_or_hide('has_sandboxes')", Group.FIND, "show or hide sandboxes of pods"),
     Key("system", ("b",), Place.TREE, "show_or_hide('has_system')", Group.FIND, "show or hide the system's background"),
-    Key("sick", ("z",), Place.TREE, "show_or_hide('only_sick')", Group.FIND, "only what is sick, or all"),
     Key("back", ("escape",), Place.TREE, "clear", Group.SCREEN, "back: the filter, then the marks; never quits"),
     Key("close", ("escape", "q"), Place.PAGE, "dismiss", Group.SCREEN, "back to the tree", "back"),
     Key("close", ("escape", "q"), Place.HELP, "dismiss", Group.SCREEN, "back to the tree", "back"),
@@ -133,11 +131,14 @@ KEYS = (
     Key("pause", ("P",), Place.TREE, "act('unpause')", Group.ACT, "unpause", "unpause"),
     Key("kill", ("K", "f9"), Place.TREE, "act('kill')", Group.ACT, "kill: choose a signal", "kill"),
     Key("remove", ("X",), Place.TREE, "act('remove')", Group.ACT, "remove a stopped one: type its name", "remove"),
-    Key("mark", ("space",), Place.TREE, "mark", Group.ACT, "mark the row, and go down; keys act on what is marked"),
+    Key("mark", ("space",), Place.TREE, "mark", Group.ACT, "mark the row, go down; keys act on what is marked", "mark"),
     Key("mark-range", ("v",), Place.TREE, "mark_range", Group.ACT, "mark from here on, until the next one"),
-    Key("unmark", ("u",), Place.TREE, "unmark", Group.ACT, "take all marks away"),
+    Key("unmark", ("u", "U"), Place.TREE, "unmark", Group.ACT, "take all marks away"),
     Key("progress", ("!",), Place.TREE, "progress", Group.ACT, "how far actions are, and what has failed"),
-    Key("command", (":", "ctrl+p"), Place.APP, "command", Group.SCREEN, "everything there is, by name", is_first=True),
+    # Here, since the line of keys has them in the order of the table, and what changes something comes before them.
+    Key("sick", ("z",), Place.TREE, "show_or_hide('only_sick')", Group.FIND, "only what is sick, or all", "only sick"),
+    Key("columns", ("c", "f2"), Place.TREE, "columns", Group.ARRANGE, "choose columns", "columns", is_first=True),
+    Key("command", (":", "ctrl+p"), Place.APP, "command", Group.SCREEN, "everything, by name", "all", is_first=True),
     Key("freeze", ("f",), Place.APP, "freeze", Group.SCREEN, "freeze the screen; counting goes on"),
     Key("mouse", ("m",), Place.APP, "mouse", Group.SCREEN, "give the mouse to the terminal, take it back"),
     Key("redraw", ("ctrl+l",), Place.APP, "redraw", Group.SCREEN, "draw the whole screen anew"),
@@ -247,6 +248,8 @@ def parse_key(text: str) -> str:
 
 def to_textual(key: str) -> str:
     """Write a key as Textual's bindings have it; a comma parts keys there."""
+    if key.startswith("alt+") and key[-1].isupper():
+        return f"{key[:-1]}shift+{key[-1].lower()}"
     return to_name(key) if len(key) == 1 else key
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from topcon.columns import BY_NAME, COLUMN_NAMES, FIXED, SETS, columns_of
 from topcon.text import padded
 from topcon.ui.spans import Span, Spans, Tone, fitted
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TITLE_WIDTH = 9
 SET_LETTERS = {name[0]: name for name in SETS}
@@ -74,24 +70,19 @@ def set_spans(chosen: ColumnList, width: int) -> Spans:
     return fitted(spans, width)
 
 
-def column_lines(chosen: ColumnList, width: int, height: int) -> list[Spans]:
-    """Write a line for each column, as many as there is height for."""
+def column_lines(chosen: ColumnList) -> list[Spans]:
+    """Write a line for each column."""
     lines: list[Spans] = []
     for at, name in enumerate(chosen.order):
         column = BY_NAME[name]
         is_current, is_shown = at == chosen.at, name in chosen.shown
         tone = Tone.PLAIN if is_shown else Tone.DIM
-        spans = [
-            Span("▸ " if is_current else "  ", Tone.ACCENT),
-            Span("[x] " if is_shown else "[ ] ", tone),
-            Span(padded(column.title, TITLE_WIDTH, is_left=True), Tone.STRONG if is_shown else Tone.DIM),
-            Span(f" {column.help}", Tone.STRONG if is_current else tone),
-        ]
-        lines.append(fitted(spans, width))
-    return in_sight(lines, chosen.at, height)
-
-
-def in_sight(lines: Sequence[Spans], at: int, height: int) -> list[Spans]:
-    """Return as many lines as there is height for, with the line ``at`` as near to the middle as can be."""
-    first = max(min(at - height // 2, len(lines) - height), 0)
-    return list(lines[first : first + height])
+        lines.append(
+            [
+                Span("▸ " if is_current else "  ", Tone.ACCENT),
+                Span("[x] " if is_shown else "[ ] ", tone),
+                Span(padded(column.title, TITLE_WIDTH, is_left=True), Tone.STRONG if is_shown else Tone.DIM),
+                Span(f" {column.help}", Tone.STRONG if is_current else tone),
+            ]
+        )
+    return lines

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from topcon.filter import is_name
+from topcon.ui.bindings import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,7 @@ class Command:
 
 COMMANDS = (
     Command(("tree",), "the tree of containers", "tree"),
-    Command(("namespaces",), "who shares which namespaces", "namespaces"),
+    Command(("namespaces", "ns"), "who shares which namespaces", "namespaces"),
     Command(("sources",), "how reading goes, and what topcon costs", "sources"),
     Command(("sort",), "sort by a column", "sort_column", "COLUMN", bare="sort_menu"),
     Command(("columns",), "a set of columns; without a name, choose them", "column_set", "SET", bare="columns"),
@@ -59,8 +60,12 @@ COMMANDS = (
     Command(("theme",), "other colours; without a name, look at them", "set_theme", "THEME", bare="themes"),
     Command(("save",), "keep what was chosen, or the filter, in the file", "save", "filter NAME", bare="save"),
     Command(("help",), "this help", "help"),
-    Command(("quit", "q"), "quit", "quit"),
+    Command(("quit", "q", "q!"), "quit", "quit"),
 )
+
+
+NAMES = frozenset(name for command in COMMANDS for name in command.names) | {key.id for key in KEYS}
+"""All that can be done at some time or other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,9 @@ def offers(text: str, commands: Sequence[Command], arguments: Mapping[str, Argum
         name = typed.partition(" ")[0]
         choices = _ranked(argument, [(choice, "", choice) for choice in arguments[command.metavar].choices])
         return [Offer(f"{name} {choice}", choice, "", "", is_whole=choice[-1:] != " ") for choice in choices]
-    return [_offer(each) for each in _ranked(typed, [(each.names[0], each.help, each) for each in commands])]
+    name = typed.strip().lower()
+    named = [(name if name in each.names else each.names[0], each.help, each) for each in commands]
+    return [_offer(each) for each in _ranked(typed, named)]
 
 
 def _offer(command: Command) -> Offer:

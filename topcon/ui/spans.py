@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 LEVELS = "▁▂▃▄▅▆▇█"
+THUMB = "▐"
 PER_BAR = 6
 """Samples that one bar of a sparkline stands for."""
 
@@ -73,6 +74,26 @@ def spread(left: Spans, right: Spans, width: int) -> Spans:
     room = width - width_of(right)
     left = fitted(left, max(room - 1, 0))
     return [*left, Span(" " * (room - width_of(left))), *right]
+
+
+def first_in_sight(at: int, height: int, count: int) -> int:
+    """Return the first of ``height`` lines to show of ``count``, so that ``at`` is as near to the middle as can be."""
+    return max(min(at - height // 2, count - height), 0)
+
+
+def windowed(lines: Sequence[Spans], first: int, height: int, width: int) -> list[Spans]:
+    """Return ``height`` lines from ``first`` on; if there are more, a thumb at the edge tells where these are."""
+    count = len(lines)
+    if count <= height:
+        return [fitted(line, width) for line in lines]
+    size = max(height * height // count, 1)
+    top = round(first * (height - size) / (count - height))
+    shown: list[Spans] = []
+    for y, line in enumerate(lines[first : first + height]):
+        left = fitted(line, width - 2)
+        gap = max(width - 1 - width_of(left), 0)
+        shown.append(fitted([*left, Span(" " * gap), Span(THUMB if top <= y < top + size else " ", Tone.DIM)], width))
+    return shown
 
 
 def bar(share: float | None, width: int) -> str:

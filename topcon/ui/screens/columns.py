@@ -12,6 +12,7 @@ from textual.widgets import Static
 from topcon.ui.column_list import SET_LETTERS, column_lines, column_list, set_spans
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.menu import Menu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ class ColumnsScreen(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static("Columns   shift+↑ shift+↓, or , and . move them", classes="title", markup=False)
             yield Lines(id="sets")
-            yield Lines(id="columns")
+            yield Menu("columns", AROUND, least=LEAST_LINES)
         yield Keys(id="keys")
 
     def on_resize(self) -> None:
@@ -63,12 +64,9 @@ class ColumnsScreen(ModalScreen[bool]):
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
-        height = max(min(self.app.size.height - AROUND, len(self._list.order)), LEAST_LINES)
-        lines = self.query_one("#columns", Lines)
-        lines.styles.height = height
-        width = lines.size.width
-        self.query_one("#sets", Lines).show([set_spans(self._list, width)])
-        lines.show(column_lines(self._list, width, height))
+        sets = self.query_one("#sets", Lines)
+        sets.show([set_spans(self._list, sets.size.width)])
+        self.query_one(Menu).offer(column_lines(self._list), self._list.at)
 
     def _change(self, chosen: ColumnList) -> None:
         is_same = (chosen.column_set, chosen.own) == (self._list.column_set, self._list.own)
@@ -84,6 +82,14 @@ class ColumnsScreen(ModalScreen[bool]):
     def action_switch(self) -> None:
         """Show a column, or show it no more."""
         self._change(self._list.toggled())
+
+    def on_menu_clicked(self, message: Menu.Clicked) -> None:
+        """Show the column that is clicked, or show it no more."""
+        self._change(self._list.moved_to(message.index).toggled())
+
+    def on_menu_turned(self, message: Menu.Turned) -> None:
+        """Move the cursor with the wheel."""
+        self.action_move(message.rows)
 
     def action_carry(self, step: int) -> None:
         """Move a column."""

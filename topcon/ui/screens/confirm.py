@@ -35,7 +35,7 @@ class ConfirmScreen(ModalScreen[Wish | None]):
     """Asks whether to do something to containers; gives what was chosen, or None for no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,n", "dismiss(None)", "cancel"),
+        ("escape,n,q", "dismiss(None)", "cancel"),
         ("y", "go", "yes"),
         ("tab", "app.focus_next", "next"),
         Binding("left,up", "app.focus_previous", "previous", show=False),

@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from topcon.ui.bindings import Place
 from topcon.ui.widgets.bound import bound
-from topcon.ui.widgets.command_line import CommandLine
+from topcon.ui.widgets.command_line import CommandBar
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines, ScrollLines
 from topcon.ui.widgets.small import Small
@@ -50,7 +50,7 @@ class PageScreen(Screen[None]):
         yield Lines(id="titles")
         yield ScrollLines(id="page")
         yield Lines(id="wrong")
-        yield CommandLine()
+        yield CommandBar()
         yield Keys(id="keys")
         yield Small()
 

@@ -78,8 +78,9 @@ class ProgressScreen(ModalScreen[None]):
         return action != "copy" or bool(failures_text(self._batches()))
 
     def action_copy(self) -> None:
-        """Give the reasons to the clipboard."""
+        """Give the reasons to the clipboard, and say so where the line of what is wrong is taken by them."""
         self.app.copy_to_clipboard(failures_text(self._batches()))
+        self.query_one(".title", Static).update("Progress   what failed was copied to the terminal's clipboard")
 
     def on_click(self, event: events.Click) -> None:
         """Let a click beside it close it."""

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from topcon.ui.signal_choices import CHOICES, choices
 from topcon.ui.spans import Span, Spans, Tone
 from topcon.ui.widgets.keys import Keys
-from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.menu import Menu
 
 if TYPE_CHECKING:
     from textual import events
@@ -52,7 +52,7 @@ class SignalScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog", id="signals"):
             yield Static(f"Signal for {self._whom}", classes="title", markup=False)
             yield SignalField(id="signal", placeholder="a name or a number", compact=True, max_length=12)
-            yield Lines(id="choices")
+            yield Menu("choices", OTHER_LINES, most=len(CHOICES))
         yield Keys(id="keys")
 
     def on_mount(self) -> None:
@@ -65,10 +65,8 @@ class SignalScreen(ModalScreen[str | None]):
         self._draw()
 
     def _draw(self) -> None:
-        height = max(min(len(CHOICES), self.size.height - OTHER_LINES), 1)
-        first = max(min(self._index - height // 2, len(self._found) - height), 0)
         lines: list[Spans] = []
-        for index, choice in enumerate(self._found[first : first + height], start=first):
+        for index, choice in enumerate(self._found):
             is_current = index == self._index
             lines.append(
                 [
@@ -78,9 +76,7 @@ class SignalScreen(ModalScreen[str | None]):
                     Span(choice.help, Tone.DIM),
                 ]
             )
-        field = self.query_one("#choices", Lines)
-        field.styles.height = height
-        field.show(lines or [[Span("  there is no such signal", Tone.WARN)]])
+        self.query_one(Menu).offer(lines or [[Span("  there is no such signal", Tone.WARN)]], self._index)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what begins like that."""
@@ -107,6 +103,15 @@ class SignalScreen(ModalScreen[str | None]):
         if self._found:
             self._index = (self._index + rows) % len(self._found)
             self._draw()
+
+    def on_menu_clicked(self, message: Menu.Clicked) -> None:
+        """Take the signal that is clicked."""
+        if message.index < len(self._found):
+            self.dismiss(self._found[message.index].name)
+
+    def on_menu_turned(self, message: Menu.Turned) -> None:
+        """Move the cursor with the wheel."""
+        self.action_move(message.rows)
 
     def on_click(self, event: events.Click) -> None:
         """Let a click beside the menu close it."""

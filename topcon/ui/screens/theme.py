@@ -8,11 +8,12 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from topcon.text import cut, padded, printable
+from topcon.text import printable
 from topcon.ui.capabilities import Colors
 from topcon.ui.spans import Span, Tone, fitted
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.menu import Menu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,15 +63,11 @@ class ThemeScreen(ModalScreen[None]):
         self._wrong: str | None = None
         self._rest: Timer | None = None
 
-    @property
-    def _room(self) -> int:
-        return max(min(len(self._names), self.app.size.height - AROUND), 1)
-
     def compose(self) -> ComposeResult:
         """Lay out the list."""
         with Vertical(classes="dialog", id="themes"):
             yield Static("Theme", classes="title", markup=False)
-            yield Lines(id="names")
+            yield Menu("names", AROUND)
             yield Lines(id="sample")
         yield Keys(id="keys")
 
@@ -82,15 +79,10 @@ class ThemeScreen(ModalScreen[None]):
         """Show as many as there is room for."""
         self.call_after_refresh(self._draw)
 
-    def _first(self) -> int:
-        """Which name is at the top."""
-        return max(min(self._index - self._room // 2, len(self._names) - self._room), 0)
-
     def _draw(self) -> None:
-        names, sample = self.query_one("#names", Lines), self.query_one("#sample", Lines)
-        names.styles.height = self._room
-        first, width = self._first(), max(names.size.width, 1)
-        names.show([self._entry(at, width) for at in range(first, min(first + self._room, len(self._names)))])
+        self.query_one(Menu).offer([self._entry(at) for at in range(len(self._names))], self._index)
+        sample = self.query_one("#sample", Lines)
+        width = max(sample.size.width, 1)
         said = self._wrong or self._hint
         # What is wrong in a file may take some lines.
         text = [said[at : at + width] for at in range(0, len(said), width)] if said else []
@@ -98,12 +90,12 @@ class ThemeScreen(ModalScreen[None]):
         sample.styles.height = 2 + len(text)
         sample.show([[Span("")], fitted(SAMPLE, width), *([Span(line, tone)] for line in text)])
 
-    def _entry(self, at: int, width: int) -> Spans:
+    def _entry(self, at: int) -> Spans:
         is_current = at == self._index
         return [
             Span("▸ " if is_current else "  ", Tone.ACCENT),
-            Span(padded(cut(printable(self._names[at]), width - 4), width - 4, is_left=True), _tone(is_current)),
-            Span(" •" if self._names[at] == self._before else "  ", Tone.ACCENT),
+            Span(printable(self._names[at]), Tone.STRONG if is_current else Tone.PLAIN),
+            Span(" •" if self._names[at] == self._before else "", Tone.ACCENT),
         ]
 
     def action_move(self, steps: int) -> None:
@@ -143,12 +135,14 @@ class ThemeScreen(ModalScreen[None]):
         self.dismiss()
 
     def on_click(self, event: events.Click) -> None:
-        """Go to the name that is clicked; beside the list, go back."""
+        """Let a click beside the list go back."""
         if event.widget is self:
             self.action_back()
-        elif event.widget is not None and event.widget.id == "names":
-            self._go(min(self._first() + event.y, len(self._names) - 1))
 
+    def on_menu_clicked(self, message: Menu.Clicked) -> None:
+        """Go to the name that is clicked."""
+        self._go(message.index)
 
-def _tone(is_current: bool) -> Tone:  # noqa: FBT001  it is all there is
-    return Tone.STRONG if is_current else Tone.PLAIN
+    def on_menu_turned(self, message: Menu.Turned) -> None:
+        """Move the cursor with the wheel."""
+        self.action_move(message.rows)

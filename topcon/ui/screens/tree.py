@@ -12,17 +12,17 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from topcon.actions import Verb
-from topcon.columns import DEFAULT_SET, columns_of, next_set
+from topcon.columns import COLUMNS, DEFAULT_SET, columns_of, next_set
 from topcon.filter import NO_FILTERS, parse_filter
 from topcon.rows import Arrangement, ViewState, rows
 from topcon.text import printable
-from topcon.ui.bindings import Place
+from topcon.ui.bindings import Place, key_text
 from topcon.ui.filtering import Matches, next_match
 from topcon.ui.marks import between, containers_of, inside_of, keys_of, marked, settled, toggled
 from topcon.ui.messages import Said
 from topcon.ui.table import Moment
 from topcon.ui.widgets.bound import bound
-from topcon.ui.widgets.command_line import CommandLine
+from topcon.ui.widgets.command_line import CommandBar
 from topcon.ui.widgets.filter_line import FilterBar, FilterLine
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.rows import Row, Rows
     from topcon.ui.acting import Acting
-    from topcon.ui.copying import Copy
     from topcon.ui.screens.detail import Tail
     from topcon.ui.spans import Spans
 
@@ -101,7 +100,7 @@ class TreeScreen(Screen[None]):
         yield TreeTable(id="tree")
         yield Lines(id="wrong")
         yield FilterBar()
-        yield CommandLine()
+        yield CommandBar()
         yield Keys(id="keys")
         yield Small()
 
@@ -160,7 +159,10 @@ class TreeScreen(Screen[None]):
         """From the first key on the cursor belongs to the person; one that can do nothing here says why."""
         self.query_one(TreeTable).hold()
         active = self.active_bindings.get(event.key)
-        if active is None or active.enabled or isinstance(self.focused, Input):
+        if isinstance(self.focused, Input) or (active is not None and active.enabled):
+            return
+        if active is None:
+            self.post_message(Said(f"{key_text(event.key)} does nothing here; ? shows the keys"))
             return
         _, action, parameters = parse(active.binding.action)
         if action == "act":
@@ -385,18 +387,23 @@ class TreeScreen(Screen[None]):
     def action_copy(self) -> None:
         """Ask what of the row to copy."""
         from topcon.ui.copying import copies  # noqa: PLC0415  not before it is asked for
-        from topcon.ui.screens.copy import CopyScreen  # noqa: PLC0415  not before it is asked for
+        from topcon.ui.screens.menu import Choice, MenuScreen  # noqa: PLC0415  not before it is asked for
 
         row = self.query_one(TreeTable).row
         if row is not None and self.snapshot is not None:
             containers = self.snapshot.containers
             marked = sorted(containers[key].name for key in keys_of(self.view.marks) if key in containers)
-            self.app.push_screen(CopyScreen(copies(row.line.node, marked)), self._copy)
+            offered = copies(row.line.node, marked)
 
-    def _copy(self, copy: Copy | None) -> None:
-        if copy is not None:
-            self.app.copy_to_clipboard(copy.text)
-            self.post_message(Said(f"{copy.what} copied to the terminal's clipboard: {copy.text}"))
+            def copy(at: int | None) -> None:
+                if at is not None:
+                    self.app.copy_to_clipboard(offered[at].text)
+                    self.post_message(
+                        Said(f"{offered[at].what} copied to the terminal's clipboard: {offered[at].text}")
+                    )
+
+            choices = [Choice(each.letter, each.what, printable(each.text)) for each in offered]
+            self.app.push_screen(MenuScreen("Copy", choices), copy)
 
     def action_sort_column(self, column: str) -> None:
         """Sort by a column."""
@@ -408,9 +415,15 @@ class TreeScreen(Screen[None]):
 
     def action_sort_menu(self) -> None:
         """Ask for the column to sort by."""
-        from topcon.ui.screens.sort import SortScreen  # noqa: PLC0415  not before it is asked for
+        from topcon.ui.screens.menu import Choice, MenuScreen  # noqa: PLC0415  not before it is asked for
 
-        self.app.push_screen(SortScreen(self.view.sort), self._sort)
+        columns = [column for column in COLUMNS if column.history is None]
+        at = next((at for at, column in enumerate(columns) if column.name == self.view.sort), 0)
+
+        def sort(at: int | None) -> None:
+            self._sort(None if at is None else columns[at].name)
+
+        self.app.push_screen(MenuScreen("Sort by", [Choice(each.letter, each.help) for each in columns], at), sort)
 
     def _sort(self, column: str | None) -> None:
         if column is not None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.widgets import Static
 
 from topcon.text import printable
-from topcon.ui.command import find, offers, parse_command
-from topcon.ui.spans import Span, Tone, fitted, spread
+from topcon.ui.command import NAMES, find, offers, parse_command
+from topcon.ui.spans import Span, Tone, spread
 from topcon.ui.widgets.field import Field
 from topcon.ui.widgets.keys import Keys
-from topcon.ui.widgets.lines import Lines
+from topcon.ui.widgets.menu import Menu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from textual import events
+    from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.widget import Widget
 
@@ -28,17 +30,22 @@ MOST, FRAME = 12, 7
 USAGE_WIDTH = 22
 
 
-class Offers(Lines):
+class Offers(Menu):
     """What can be done, one of it chosen."""
 
-    async def on_click(self, event: events.Click) -> None:
+    async def on_menu_clicked(self, message: Menu.Clicked) -> None:
         """Do what is under the mouse."""
-        event.stop()
-        await self.screen.query_one(CommandLine).do_line(event.y)
+        message.stop()
+        await self.screen.query_one(CommandLine).do_offer(message.index)
+
+    def on_menu_turned(self, message: Menu.Turned) -> None:
+        """Choose with the wheel."""
+        message.stop()
+        self.screen.query_one(CommandLine).choose(message.rows)
 
 
 class CommandLine(Field):
-    """Is there only while a command is typed."""
+    """Takes a command."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "back", show=False),
@@ -57,26 +64,30 @@ class CommandLine(Field):
         self._past = 0
         self._chosen: int | None = None
         self._chosen_for = ""
-        self._top = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a command is being typed."""
+        return self.screen.query_one(CommandBar).has_class("-open")
 
     def open(self, commands: Sequence[Command], arguments: Mapping[str, Argument], history: list[str]) -> None:
         """Take the keys, and offer these commands; what is done is added to the history."""
         self._focused_before = self.screen.focused
         self._commands, self._arguments, self._history = commands, arguments, history
-        self._past, self._chosen, self._top = 0, None, 0
+        self._past, self._chosen = 0, None
         self.value = ""
-        self.add_class("-open")
+        self.screen.query_one(CommandBar).add_class("-open")
         self.screen.query_one(Keys).display = False
         self.screen.set_focus(self)
         if not self.screen.query(Offers):
-            self.screen.mount(Offers(id="offers"), before=self)
+            self.screen.mount(Offers("offers", FRAME, most=MOST), before=self.screen.query_one(CommandBar))
         self.screen.query_one(Offers).display = True
         self._show()
 
     def action_close(self) -> None:
         """Give the keys back; what was typed is forgotten."""
         self.value = ""
-        self.remove_class("-open")
+        self.screen.query_one(CommandBar).remove_class("-open")
         self.screen.query(Offers).set(display=False)
         self.screen.query_one(Keys).display = True
         self.screen.set_focus(self._focused_before)
@@ -88,6 +99,11 @@ class CommandLine(Field):
             ValueError: what was expected.
         """
         listed = self._offers()
+        typed = self.value.strip().removeprefix(":")
+        if self._chosen is None and typed in NAMES and find(typed, self._commands)[0] is None:
+            # What is nearest to it is something else, which nobody has asked for.
+            message = f"{typed}: not possible here and now"
+            raise ValueError(message)
         if listed and (self._chosen is not None or self._is_unfinished()):
             offer = listed[self._chosen or 0]
             self._become(offer.text)
@@ -109,7 +125,7 @@ class CommandLine(Field):
     def _offers(self) -> list[Offer]:
         """Return what the line can become. What was chosen for another text is no longer."""
         if self.value != self._chosen_for:
-            self._chosen, self._chosen_for, self._top = None, self.value, 0
+            self._chosen, self._chosen_for = None, self.value
         return offers(self.value, self._commands, self._arguments)
 
     def _become(self, text: str) -> None:
@@ -119,7 +135,7 @@ class CommandLine(Field):
 
     def on_input_changed(self) -> None:
         """Offer what fits what is typed."""
-        if self.has_class("-open"):
+        if self.is_open:
             self._show()
 
     def on_resize(self) -> None:
@@ -128,23 +144,24 @@ class CommandLine(Field):
 
     def _show(self) -> None:
         listed = self._offers()
-        height = min(len(listed), MOST, max(self.screen.size.height - FRAME, 1))
-        width = self.screen.size.width
         marked = self._chosen if self._chosen is not None else 0 if self.value.strip() else None
-        at = marked or 0
-        self._top = max(min(self._top, at, len(listed) - height), at - height + 1, 0)
-        shown = listed[self._top : self._top + height]
-        widget = self.screen.query_one(Offers)
-        widget.styles.height = height
-        widget.show([_spans(offer, width, has_mark=self._top + y == marked) for y, offer in enumerate(shown)])
+        # At the edge there is room for what tells where in the list they are.
+        width = self.screen.size.width - 2
+        lines = [_spans(offer, width, is_chosen=at == marked) for at, offer in enumerate(listed)]
+        self.screen.query_one(Offers).offer(lines, marked or 0)
 
     def action_choose(self, rows: int) -> None:
         """Go to another of what is offered; in an empty line, up goes to what was typed before."""
-        listed = self._offers()
         if self._recalls(rows):
             self._past = max(self._past - rows, 0)
             self._become(self._history[-self._past] if self._past else "")
-        elif listed:
+        else:
+            self.choose(rows)
+
+    def choose(self, rows: int) -> None:
+        """Go to another of what is offered."""
+        listed = self._offers()
+        if listed:
             first = 0 if rows > 0 and not self.value.strip() else rows
             self._chosen = (first if self._chosen is None else self._chosen + rows) % len(listed)
             self._show()
@@ -162,14 +179,27 @@ class CommandLine(Field):
         if listed:
             self._become(listed[self._chosen or 0].text)
 
-    async def do_line(self, y: int) -> None:
-        """Do what is offered in a line of the list."""
-        if self._top + y < len(self._offers()):
-            self._chosen = self._top + y
+    async def do_offer(self, index: int) -> None:
+        """Do what is offered."""
+        if index < len(self._offers()):
+            self._chosen = index
             await self.action_submit()
 
 
-def _spans(offer: Offer, width: int, *, has_mark: bool) -> Spans:
-    usage = Span(f"{printable(offer.usage):{USAGE_WIDTH}} ", Tone.ACCENT if has_mark else Tone.STRONG)
-    left = [Span(" ▸ " if has_mark else "   ", Tone.ACCENT), usage, Span(offer.help)]
-    return fitted(spread(left, [Span(f"{offer.keys} ", Tone.DIM)], width), width)
+class CommandBar(Horizontal):
+    """The line and what it begins with, there only while a command is typed."""
+
+    def __init__(self) -> None:
+        """Be out of sight."""
+        super().__init__(id="ask")
+
+    def compose(self) -> ComposeResult:
+        """Put them side by side."""
+        yield Static(" :", classes="prompt", markup=False)
+        yield CommandLine()
+
+
+def _spans(offer: Offer, width: int, *, is_chosen: bool) -> Spans:
+    usage = Span(f"{printable(offer.usage):{USAGE_WIDTH}} ", Tone.ACCENT if is_chosen else Tone.STRONG)
+    left = [Span(" ▸ " if is_chosen else "   ", Tone.ACCENT), usage, Span(offer.help)]
+    return spread(left, [Span(offer.keys, Tone.DIM)], width)

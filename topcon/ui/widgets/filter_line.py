@@ -10,7 +10,7 @@ from rich.highlighter import Highlighter
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from topcon.filter import NO_FILTERS, Filter, FilterError, parse_filter
 from topcon.text import printable
@@ -209,6 +209,7 @@ class FilterBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Put them side by side."""
+        yield Static(" /", classes="prompt", markup=False)
         yield FilterLine()
         yield Lines(id="found")
 
@@ -260,7 +261,7 @@ class FilterBar(Horizontal):
         else:
             said = Span("" if matches is None else f"{matches} of {containers}", Tone.DIM)
         width = self.size.width
-        room = max(width - line.content_width - len("   "), width // LEAST_SHARE)
+        room = max(width - line.content_width - len(" /   "), width // LEAST_SHARE)
         spans = fitted([said], max(room - 1, 0))
         found.styles.width = width_of(spans) + 1
         found.show([spans])
