@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.model.rates import ratio
 from topcon.model.sample import Health, Role, State
-from topcon.model.snapshot import ContainerNode, PodNode
+from topcon.model.snapshot import ContainerNode, PodNode, Severity
 from topcon.text import (
     BYTES_WIDTH,
     UNKNOWN,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from topcon.model.history import History
-    from topcon.model.sample import CgroupSample, MemoryStat
-    from topcon.model.snapshot import PressureShare, Severity, Usage
+    from topcon.model.sample import CgroupSample, MemoryStat, Port
+    from topcon.model.snapshot import PressureShare, Usage
 
     Found = Mapping[str, Severity]
     """The codes of findings, and how bad each is."""
@@ -38,6 +38,13 @@ Node = PodNode | ContainerNode
 NOTHING_FOUND: Found = MappingProxyType({})
 GROUPS = ("image:", "runtime:")
 """How the keys of what is only put together for a view begin; no pod's does."""
+
+
+class HostSize(NamedTuple):
+    """What a host has."""
+
+    cpus: int | None = None
+    memory_bytes: int | None = None
 
 
 class Line(NamedTuple):
@@ -52,6 +59,7 @@ class Line(NamedTuple):
     """The title of the pod that it is in; empty for a container by itself. Foreign text."""
     is_prefixed: bool = False
     """Whether the name alone does not tell it from others, so that its pod stands before it."""
+    host: HostSize = HostSize()
 
     @property
     def title(self) -> str:
@@ -115,6 +123,8 @@ class Column:
     """Whether it goes up and down all the time: what shows the same is then sorted as if it were the same."""
     codes: frozenset[str] = frozenset()
     """The findings that are about what it says."""
+    least: Severity = Severity.WARNING
+    """How bad such a finding is at least, to be about it."""
 
 
 def state_text(line: Line) -> str:
@@ -235,10 +245,47 @@ def _pids_share(line: Line) -> float | None:
     return ratio(line.usage.pids, line.usage.pids_limit)
 
 
-def _started_text(line: Line) -> str:
-    if line.node.started_ns is None:
-        return UNKNOWN
-    return f"{datetime.fromtimestamp(line.node.started_ns / 1e9).astimezone():%Y-%m-%d %H:%M}"
+def _date_text(wall_ns: float | None) -> str:
+    return UNKNOWN if wall_ns is None else f"{datetime.fromtimestamp(wall_ns / 1e9).astimezone():%Y-%m-%d %H:%M}"
+
+
+def _created_ns(line: Line) -> float | None:
+    known = [each.info.created_ns for each in _containers(line.node) if each.info.created_ns is not None]
+    return float(min(known)) if known else None
+
+
+def _command(line: Line) -> str | None:
+    return _same_or_count((each.info.command for each in _containers(line.node)), "commands")
+
+
+def _pid(line: Line) -> int | None:
+    return line.node.process.pid if isinstance(line.node, ContainerNode) and line.node.process else None
+
+
+def _pid_text(line: Line) -> str:
+    pid = _pid(line)
+    return "" if isinstance(line.node, PodNode) else UNKNOWN if pid is None else str(pid)
+
+
+def _ports(line: Line) -> list[Port]:
+    """Return the ports, those that the host can be reached at first."""
+    ports = {port for each in _containers(line.node) for port in each.info.ports}
+    return sorted(ports, key=lambda port: (port.host_port is None, port.host_port or 0, *port[2:]))
+
+
+def _first_port(line: Line) -> float | None:
+    first = next(iter(_ports(line)), None)
+    return None if first is None else float(first.host_port or first.container_port)
+
+
+def _ports_text(line: Line) -> str:
+    """Write the host's port and the container's; one is there for IPv4 and for IPv6, but once here."""
+    return " ".join(dict.fromkeys(map(_port_text, _ports(line))))
+
+
+def _port_text(port: Port) -> str:
+    host = "" if port.host_port is None else f"{port.host_port}→"
+    return f"{host}{port.container_port}{'' if port.protocol == 'tcp' else f'/{port.protocol}'}"
 
 
 def title_of(node: Node) -> str:
@@ -253,6 +300,8 @@ def title_of(node: Node) -> str:
 
 PERCENT_WIDTH, COUNT_WIDTH = 4, 5
 """The widest that `to_percent_text` and `to_count_text` write."""
+PID_WIDTH = 7
+"""That of the kernel's greatest, 4194304."""
 OVERVIEW_PRIORITY = 100
 """Columns of a greater number are in sets of their own."""
 _ANON: Callable[[MemoryStat], int | None] = attrgetter("anon")
@@ -270,7 +319,7 @@ NAME = Column(
     help="name",
     is_left=True,
 )
-SEVERITY_MARKS: dict[int | None, str] = {3: "■", 2: "▲"}
+SEVERITY_MARKS: dict[Severity | None, str] = {Severity.CRITICAL: "■", Severity.WARNING: "▲"}
 FINDING = Column(
     "finding",
     "",
@@ -327,7 +376,11 @@ def _bytes(
 
 
 def _stalled(
-    start: tuple[str, str, str, int], value: Callable[[Line], float | None], meaning: str, *codes: str
+    start: tuple[str, str, str, int],
+    value: Callable[[Line], float | None],
+    meaning: str,
+    *codes: str,
+    least: Severity = Severity.WARNING,
 ) -> Column:
     """Make a column of a pressure, in the same way."""
     name, title, letter, priority = start
@@ -342,6 +395,7 @@ def _stalled(
         help=meaning,
         is_live=True,
         codes=frozenset(codes),
+        least=least,
     )
 
 
@@ -359,6 +413,21 @@ def _count(start: tuple[str, str, str, int], value: Callable[[Line], int | None]
         help=meaning,
         is_live=True,
         codes=frozenset(codes),
+    )
+
+
+def _host_share(name: str, letter: str, share: Callable[[Line], float | None], meaning: str) -> Column:
+    """Make a column of a share of the host."""
+    return Column(
+        name,
+        "%HOST",
+        letter,
+        max(PERCENT_WIDTH, len("%HOST")),
+        110,
+        share,
+        lambda line, _: to_percent_text(share(line)),
+        help=meaning,
+        is_live=True,
     )
 
 
@@ -414,6 +483,7 @@ COLUMNS = (
         is_live=True,
         codes=frozenset({"cpu-throttled"}),
     ),
+    _host_share("cpu-host", "J", lambda line: ratio(line.usage.cpu_cores, line.host.cpus), "CPUs used of the host's"),
     Column(
         "cpu-limit",
         "CPUS",
@@ -454,6 +524,9 @@ COLUMNS = (
         help="memory of the limit",
         is_live=True,
         codes=frozenset({"memory-near-limit"}),
+    ),
+    _host_share(
+        "mem-host", "Q", lambda line: ratio(line.usage.memory_bytes, line.host.memory_bytes), "memory of the host's"
     ),
     Column(
         "mem-limit",
@@ -501,6 +574,7 @@ COLUMNS = (
         lambda line: _full(line, "cpu"),
         "time in which all waited for a CPU",
         "cpu-starved",
+        least=Severity.CRITICAL,
     ),
     _stalled(
         ("psi-mem", "PSI·M", "e", 110),
@@ -513,6 +587,7 @@ COLUMNS = (
         lambda line: _full(line, "memory"),
         "time in which all waited for memory",
         "memory-stalled",
+        least=Severity.CRITICAL,
     ),
     _stalled(
         ("psi-io", "PSI·I", "o", 110),
@@ -525,6 +600,7 @@ COLUMNS = (
         lambda line: _full(line, "io"),
         "time in which all waited for a disk",
         "io-stalled",
+        least=Severity.CRITICAL,
     ),
     _bytes(("rx", "NET↓", "r", 30), lambda line: line.usage.rx_bytes_per_second, "received, bytes a second"),
     _bytes(("tx", "NET↑", "x", 30), lambda line: line.usage.tx_bytes_per_second, "sent, bytes a second"),
@@ -559,7 +635,7 @@ COLUMNS = (
         16,
         110,
         lambda line: None if line.node.started_ns is None else float(line.node.started_ns),
-        lambda line, _: _started_text(line),
+        lambda line, _: _date_text(line.node.started_ns),
         help="when it was started",
     ),
     Column(
@@ -595,11 +671,53 @@ COLUMNS = (
         help="id of a container",
         is_left=True,
     ),
+    Column(
+        "pid",
+        "PID",
+        "N",
+        PID_WIDTH,
+        110,
+        _pid,
+        lambda line, _: _pid_text(line),
+        help="first process of a container, as the host numbers it",
+    ),
+    Column(
+        "ports",
+        "PORTS",
+        "H",
+        20,
+        110,
+        _first_port,
+        lambda line, _: cut(printable(_ports_text(line)), 20),
+        help="ports: the host's, and the container's",
+        is_left=True,
+    ),
+    Column(
+        "command",
+        "COMMAND",
+        "G",
+        24,
+        110,
+        _command,
+        lambda line, _: cut(printable(_command(line) or UNKNOWN), 24),
+        help="command of a container",
+        is_left=True,
+    ),
+    Column(
+        "created",
+        "CREATED",
+        "B",
+        16,
+        110,
+        _created_ns,
+        lambda line, _: _date_text(_created_ns(line)),
+        help="when it was made; of a pod, its first container",
+    ),
 )
 
 BY_NAME = {column.name: column for column in COLUMNS}
 DEFAULT_SORT = "finding"
-ASCENDING = frozenset({"name", "runtime", "state", "image", "pod", "id"})
+ASCENDING = frozenset({"name", "runtime", "state", "image", "pod", "id", "pid", "ports", "command"})
 """Sorted from the smallest on, unless reversed; all others show the greatest first."""
 REVERSED = ":reversed"
 """What stands after the name of a column whose order is turned around."""
@@ -624,7 +742,13 @@ def _set(name: str, *names: str) -> ColumnSet:
 
 DEFAULT_SET = "overview"
 OVERVIEW = ColumnSet(
-    DEFAULT_SET, tuple(column for column in COLUMNS if column.priority <= OVERVIEW_PRIORITY), gives_way_in_order=False
+    DEFAULT_SET,
+    (
+        *(column for column in COLUMNS if column.priority <= OVERVIEW_PRIORITY),
+        # For those whose terminal is wide.
+        *(BY_NAME[name] for name in ("restarts", "image")),
+    ),
+    gives_way_in_order=False,
 )
 SETS: Mapping[str, ColumnSet] = {
     each.name: each
@@ -638,6 +762,7 @@ SETS: Mapping[str, ColumnSet] = {
         _set("io", "read", "write", "psi-io", "psi-io-full", "read-total", "write-total", "file", "cpu"),
         _set("network", "rx", "tx", "rx-total", "tx-total", "cpu", "pod", "image"),
         _set("pressure", "psi", *(f"psi-{each}{more}" for each in ("cpu", "mem", "io") for more in ("", "-full"))),
+        _set("about", "image", "ports", "command", "runtime", "id", "pid", "restarts", "created"),
     )
 }
 

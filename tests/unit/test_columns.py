@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, history_of, node_of, path_of, pod_of, unhurried_in_making, unsafe
+from samples import HOSTILE_NAMES, history_of, node_of, path_of, pod_of, process_of, unhurried_in_making, unsafe
 
 from topcon.columns import (
     ASCENDING,
@@ -20,13 +21,14 @@ from topcon.columns import (
     FIXED,
     SETS,
     STATE,
+    HostSize,
     Line,
     columns_of,
     next_set,
     state_text,
 )
 from topcon.findings import CODES
-from topcon.model.sample import CgroupSample, CpuStat, Health, IoStat, MemoryStat, State
+from topcon.model.sample import CgroupSample, CpuStat, Health, IoStat, MemoryStat, Port, State
 from topcon.model.snapshot import PressureShare, PressureShares, Severity, Usage
 from topcon.text import cell_width, cut
 
@@ -35,10 +37,13 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode
 
 
-TEXTS = {"name", "finding", "state", "runtime", "history", "pod", "id"}
+TEXTS = {"name", "finding", "state", "runtime", "history", "pod", "id", "ports"}
 LIMITS = {"cpu%", "mem%", "throttled", "cpu-limit", "mem-limit", "pids%"}
 NUMBERS = [name for name in BY_NAME if name not in TEXTS]
+DOCUMENT = Path(__file__).parents[2] / "docs/columns.md"
 AGO_NS = 90 * SECOND_NS
+MADE = "2026-09-21 14:13"
+"""What `START_WALL_NS` is in UTC, to the minute."""
 
 SHARE = st.none() | st.floats(0, 1)
 RATE = st.none() | st.floats(0, 2**63)
@@ -204,7 +209,8 @@ def counted(name: str, **options: Any) -> ContainerNode:
     memory = MemoryStat(500, anon=100 << 20, file=20 << 20, swap_current=3 << 20, peak=300 << 20)
     io = {(8, 0): IoStat(1 << 20, 2 << 20, 0, 0), (8, 16): IoStat(1 << 20, 0, 0, 0)}
     cgroup = CgroupSample(path_of(name), 5, cpu=CpuStat(90_000_000, None, None), memory=memory, io=io)
-    given: dict[str, Any] = {"cgroup": cgroup, "restarts": 2, "image": "shop:1.4", "oom_kills": 1} | options
+    given: dict[str, Any] = {"cgroup": cgroup, "restarts": 2, "image": "shop:1.4", "oom_kills": 1}
+    given |= {"created_ns": START_WALL_NS, "command": "serve --all"} | options
     return node_of(name, Usage(rx_bytes=5 << 20, tx_bytes=6 << 20, pids=50, pids_limit=200), **given)
 
 
@@ -222,6 +228,8 @@ ONE = {
     "pids%": "25%",
     "restarts": "2",
     "image": "shop:1.4",
+    "created": MADE,
+    "command": "serve --all",
 }
 
 
@@ -260,6 +268,47 @@ def test_a_pod_that_has_a_cgroup_of_its_own_says_what_that_counts(name: str) -> 
     assert BY_NAME[name].text(line_of(pod), START_WALL_NS) == ONE[name]
 
 
+PORTS = (
+    Port("0.0.0.0", 8080, 80, "tcp"),
+    Port("::", 8080, 80, "tcp"),
+    Port(None, None, 9090, "tcp"),
+    Port("127.0.0.1", 53, 53, "udp"),
+)
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected", "first"),
+    [
+        ((), "", None),
+        (PORTS[:2], "8080→80", 8080),
+        (PORTS[2:3], "9090", 9090),
+        (PORTS[1:], cut("53→53/udp 8080→80 9090", 20), 53),
+    ],
+)
+def test_ports_that_the_host_can_be_reached_at_come_first_each_once(
+    ports: tuple[Port, ...], expected: str, first: int | None
+) -> None:
+    assert (text("ports", ports=ports), value("ports", ports=ports)) == (expected, first)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("ports", "53→53/udp 8080→80"), ("command", "2 commands"), ("pid", ""), ("created", MADE)]
+)
+def test_of_a_pod_stands_what_its_containers_have_together(name: str, expected: str) -> None:
+    web = node_of("web", ports=PORTS[:2], command="serve", created_ns=START_WALL_NS + 90 * SECOND_NS)
+    dns = node_of("dns", ports=PORTS[3:], command="answer", created_ns=START_WALL_NS)
+    line = line_of(pod_of(web, dns, name="shop"))
+
+    assert BY_NAME[name].text(line, START_WALL_NS) == expected
+
+
+def test_the_greatest_pid_fits_its_column() -> None:
+    node = line_of(node_of("web", process=process_of("web", pid=4194304)))
+
+    assert BY_NAME["pid"].text(node, START_WALL_NS) == "4194304"
+    assert BY_NAME["pid"].value(node) == 4194304
+
+
 def test_a_title_tells_the_pod_where_the_name_alone_says_little() -> None:
     line = Line(node_of("web"), None, pod="prod/checkout", is_prefixed=True)
 
@@ -296,14 +345,29 @@ def test_columns_tell_of_findings_that_there_are() -> None:
     assert told == CODES.keys() - {"no-memory-limit", "shares-host", "runtime-silent"}
 
 
+def test_the_document_has_all_columns_and_sets() -> None:
+    columns = [
+        f"| `{each.name}` | {each.title} | {'' if each.history else f'`{each.letter}`'} | {each.help} |"
+        for each in COLUMNS
+    ]
+    sets = [
+        f"| `{name}` | {', '.join(f'`{column.name}`' for column in each.columns if column not in FIXED)} |"
+        for name, each in SETS.items()
+    ]
+
+    assert [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")] == columns + sets
+
+
 # Names, findings, states
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_name_is_made_printable(name: str) -> None:
-    shown = BY_NAME["name"].text(line_of(node_of(HOSTILE_NAMES[name])), START_WALL_NS)
+@pytest.mark.parametrize("column", ["name", "image", "command", "ports"])
+def test_what_others_have_named_is_made_printable(name: str, column: str) -> None:
+    foreign = HOSTILE_NAMES[name]
+    node = node_of(foreign, image=foreign, command=foreign, ports=(Port(None, 1, 1, foreign),))
 
-    assert unsafe(shown) == set()
+    assert unsafe(BY_NAME[column].text(line_of(node), START_WALL_NS)) == set()
 
 
 @pytest.mark.parametrize(
@@ -415,3 +479,11 @@ def test_a_container_says_its_runtime_and_a_pod_its_kind_each_in_ten_columns() -
 
     assert column.text(line_of(container), START_WALL_NS) == cut("systemd-run", 10)
     assert column.text(line_of(pod_of(container, name="shop")), START_WALL_NS) == "compose"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("cpu-host", "24%"), ("mem-host", "9%")])
+def test_a_share_of_the_host_is_of_what_the_host_has(name: str, expected: str) -> None:
+    line = Line(node_of("web", BUSY), None, host=HostSize(4, 2 << 30))
+
+    assert BY_NAME[name].text(line, START_WALL_NS) == expected
+    assert BY_NAME[name].text(line_of(node_of("web", BUSY)), START_WALL_NS) == "-"

@@ -6,8 +6,9 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import running, sample_of, snapshot_after, unhurried
+from samples import node_of, running, sample_of, snapshot_after, unhurried
 
+from topcon.model.sample import Port
 from topcon.ui.copying import copies, plain
 
 
@@ -20,6 +21,13 @@ def test_what_is_known_of_a_container_can_be_copied() -> None:
     assert offered["i"] == container.info.id
     assert offered["a"] == "b ac"
     assert all(offered.values())
+
+
+def test_published_ports_can_be_copied_each_once_and_others_not() -> None:
+    ports = (Port("::", 8443, 443, "tcp"), Port("0.0.0.0", 80, 80, "tcp"), Port("::", 80, 80, "tcp"))
+
+    assert {copy.letter: copy.text for copy in copies(node_of("web", ports=ports))}["o"] == "80 8443"
+    assert "o" not in {copy.letter for copy in copies(node_of("web", ports=(Port(None, None, 80, "tcp"),)))}
 
 
 def test_of_a_pod_there_is_its_name() -> None:

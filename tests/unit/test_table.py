@@ -149,7 +149,7 @@ def test_bars_come_where_there_is_room_for_all_of_them() -> None:
         (80, "state cpu mem mem% rx tx"),
         (100, "state cpu cpu% mem mem% throttled psi rx tx age"),
         (140, "state runtime history cpu cpu% mem mem% throttled psi rx tx read write age"),
-        (200, "state runtime history cpu cpu% mem mem% throttled psi rx tx read write pids age"),
+        (200, "state runtime history cpu cpu% mem mem% throttled psi rx tx read write pids age restarts image"),
     ],
 )
 def test_which_columns_of_the_overview_are_seen_where_names_are_long(width: int, expected: str) -> None:

@@ -42,6 +42,8 @@ def _of_container(node: ContainerNode) -> Iterator[tuple[str, str, str | None]]:
     yield "m", "image", node.info.image
     yield "p", "pid", str(node.process.pid) if node.process else None
     yield "c", "cgroup path", node.cgroup.path if node.cgroup else None
+    published = sorted({port.host_port for port in node.info.ports if port.host_port is not None})
+    yield "o", "published port" if len(published) == 1 else "published ports", " ".join(map(str, published))
 
 
 def _of_pod(node: PodNode) -> Iterator[tuple[str, str, str | None]]:

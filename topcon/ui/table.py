@@ -372,7 +372,9 @@ _TONES: dict[str, Callable[[Line], Tone]] = {
     "cpu": _cpu_tone,
     "age": lambda _: Tone.DIM,
     "started": lambda _: Tone.DIM,
+    "created": lambda _: Tone.DIM,
     "id": lambda _: Tone.DIM,
+    "pid": lambda _: Tone.DIM,
 }
 
 
@@ -382,4 +384,4 @@ def _tone(column: Column, line: Line) -> Tone:
     is_busy = own is None and line.is_live and bool(column.value(line))
     tone = own(line) if own is not None else Tone.PLAIN if is_busy else Tone.DIM
     found = max((line.found[code] for code in column.codes & line.found.keys()), default=None)
-    return tone if tone is Tone.BAD or found is None or found < Severity.WARNING else severity_tone(found)
+    return tone if tone is Tone.BAD or found is None or found < column.least else severity_tone(found)
