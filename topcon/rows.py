@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
+from math import isnan, nan
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
-from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SET, DEFAULT_SORT, NOTHING_FOUND, Line, Node
+from topcon.columns import ASCENDING, BY_NAME, DEFAULT_SET, DEFAULT_SORT, NOTHING_FOUND, HostSize, Line, Node
 from topcon.filter import Filter
 from topcon.model.derive import total
 from topcon.model.history import History
@@ -224,6 +226,12 @@ class _Making:
     found: Mapping[str, Found]
     is_held: bool
 
+    @property
+    def host(self) -> HostSize:
+        """What its host has."""
+        host = self.snapshot.host.sample
+        return HostSize(host.cpus, host.memory_total_bytes)
+
 
 def rows(snapshot: Snapshot, view: ViewState, before: Rows | None = None, *, is_held: bool = False) -> Rows:
     """Build the rows: pods with their containers below them, a pod of one container as that container's row.
@@ -233,14 +241,14 @@ def rows(snapshot: Snapshot, view: ViewState, before: Rows | None = None, *, is_
     goes to its place at once.
     """
     view = view.of_rows()
-    if before is not None and (before.view != view or view.filter.is_timed):
+    if before is not None and before.view != view:
         before = None
     is_held = is_held and before is not None
     is_kept = before is not None and (is_held or before.is_settled)
-    if before is not None and is_kept and snapshot.pods is before.pods and snapshot.findings is before.findings:
-        return before
     if view.filter.is_timed:
         view = replace(view, filter=view.filter.at(snapshot.sample.wall_ns))
+    elif before is not None and is_kept and snapshot.pods is before.pods and snapshot.findings is before.findings:
+        return before
     found = found_in(snapshot)
     making = _Making(snapshot, view, before.found if before is not None and found == before.found else found, is_held)
     branches = _branches(making, before)
@@ -279,13 +287,18 @@ def _branches(making: _Making, before: Rows | None) -> Mapping[str, _Branch]:
     branches: dict[str, _Branch] = {}
     is_in_order = True
     build = _BUILDERS.get(making.view.arrangement, _branch)
+    # Of the same pods time alone can let others through.
+    is_filtered_later = making.view.filter.is_timed and build is _branch
     for family in _FAMILIES.get(making.view.arrangement, _families)(making):
         old = known.get(family.key)
         is_as_before = old is not None and family.is_made_of(old) and (not changed or changed.isdisjoint(old.keys))
-        if old is not None and is_as_before and (making.is_held or old.is_settled):
+        is_kept = is_as_before and old is not None and (making.is_held or old.is_settled)
+        if old is not None and is_kept and not is_filtered_later:
             branches[family.key] = old
             continue
         branch = build(family, making, old)
+        if old is not None and is_kept and branch is not None and branch.rows == old.rows:
+            branch = old
         if branch is not None:
             branches[family.key] = branch
             is_in_order = is_in_order and old is not None and old.by_name == branch.by_name
@@ -378,16 +391,21 @@ def _group(family: _Family, tick: int) -> PodNode:
 
 def _added(histories: Iterable[History], tick: int) -> History:
     """Add up the last values of histories; a value is unknown where all are."""
-    sums: list[float | None] = [None] * GROUP_HISTORY
-    for history in histories:
-        values = history.values(tick, GROUP_HISTORY)
-        for at, value in enumerate(values, start=GROUP_HISTORY - len(values)):
-            if value is not None:
-                sums[at] = value + (sums[at] or 0.0)
-    added = History()
-    for age, value in enumerate(sums, start=tick - GROUP_HISTORY + 1):
-        added = added.grown(age, value)
-    return added
+    sums = array("f")
+    for values in zip(*(_last_of(history, tick) for history in histories), strict=True):
+        total = sum(values)
+        if isnan(total):
+            known = [value for value in values if not isnan(value)]
+            total = sum(known) if known else nan
+        sums.append(total)
+    return History(sums.tobytes(), tick)
+
+
+def _last_of(history: History, tick: int) -> array[float]:
+    """Return the last values of a history as it keeps them, NaN for what is unknown: as many as are added up."""
+    known = array("f", history.packed)[-GROUP_HISTORY:]
+    last = known[-1:] * min(tick - history.newest, GROUP_HISTORY)
+    return (array("f", [nan]) * GROUP_HISTORY + known + last)[-GROUP_HISTORY:]
 
 
 def _single(family: _Family, making: _Making, old: _Branch | None) -> _Branch:
@@ -519,7 +537,7 @@ def _is_sick(found: Found) -> bool:
 
 def _line(node: Node, making: _Making, pod: str = "", *, is_prefixed: bool = False) -> Line:
     found = making.found.get(node.key, NOTHING_FOUND)
-    return Line(node, max(found.values(), default=None), found, pod, is_prefixed)
+    return Line(node, max(found.values(), default=None), found, pod, is_prefixed, making.host)
 
 
 def _entry(line: Line, view: ViewState, by_name: Place | None = None) -> _Entry:
@@ -529,6 +547,13 @@ def _entry(line: Line, view: ViewState, by_name: Place | None = None) -> _Entry:
     # A sparkline has no text: it is sorted by what it ends with.
     shown = column.text(line, 0) if column.is_live and column.history is None else None
     return _Entry(line, by_name, column.value(line), shown)
+
+
+def _is_named_alike(line: Line, node: Node, title: tuple[str, bool]) -> bool:
+    """Whether a container has the name and the state that it had, so that its place among the names is the same."""
+    known = line.node
+    is_same = isinstance(known, ContainerNode) and isinstance(node, ContainerNode) and known.info is node.info
+    return is_same and (line.pod, line.is_prefixed) == title
 
 
 def _is_loose(now: _Entry, before: _Entry) -> bool:
@@ -630,10 +655,14 @@ class _Tree:
 
     def _entry(self, node: Node) -> _Entry:
         title, is_prefixed = self._titles.get(node.key, ("", False))
-        line = _line(node, self._making, title, is_prefixed=is_prefixed)
         entry = self._old.entries.get(node.key) if self._old is not None else None
-        if entry is None or entry.line.node is not node or entry.line[1:] != line[1:]:
-            entry = _entry(line, self._making.view)
+        # As in a line: what was found, and what it is called.
+        about = self._making.found.get(node.key, NOTHING_FOUND), title, is_prefixed, self._making.host
+        if entry is None or entry.line.node is not node or entry.line[2:] != about:
+            by_name = (
+                entry.by_name if entry is not None and _is_named_alike(entry.line, node, (title, is_prefixed)) else None
+            )
+            entry = _entry(_line(node, self._making, title, is_prefixed=is_prefixed), self._making.view, by_name)
         self._entries[node.key] = entry
         return entry
 

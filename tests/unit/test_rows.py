@@ -742,6 +742,25 @@ def test_what_goes_while_rows_are_held_is_gone() -> None:
     assert order(rows(busy(a=1.0, c=3.0), BY_CPU, before, is_held=True)) == "ac"
 
 
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_with_a_filter_that_looks_at_the_time_order_and_rows_are_kept_as_well(arrangement: Arrangement) -> None:
+    def host(**used: float) -> Snapshot:
+        nodes = [cores(name, each, image="shop:1", started_ns=MINUTE_AGO_NS) for name, each in used.items()]
+        return tree_of(pod_of(*nodes, name="all"), pod_of(cores("alone", 0.0, started_ns=MINUTE_AGO_NS)))
+
+    view = ViewState(sort="cpu", filter=parse_filter("age<90s"), arrangement=arrangement, is_open=True)
+    before = rows(host(a=3.0, b=2.0, c=1.0), view)
+    later = host(a=1.0, b=2.0, c=3.0)
+    held = rows(later, view, before, is_held=True)
+    soon = replace(later, tick=1, sample=replace(later.sample, wall_ns=START_WALL_NS + SECOND_NS))
+    too_late = replace(later, tick=2, sample=replace(later.sample, wall_ns=START_WALL_NS + 60 * SECOND_NS))
+
+    assert order(before).replace("alone", "") == order(held).replace("alone", "") == "abc"
+    assert list(map(id, rows(soon, view, held, is_held=True))) == list(map(id, held))
+    assert order(rows(soon, view, held)).replace("alone", "") == "cba"
+    assert list(rows(too_late, view, held, is_held=True)) == []
+
+
 def test_what_shows_the_same_is_in_the_order_of_the_names() -> None:
     assert order(rows(busy(c=0.0149, a=0.011, b=0.013, d=0.02), BY_CPU)) == "dabc"
     assert order(rows(busy(c=0.0149, a=0.011, b=0.013, d=0.02), replace(BY_CPU, is_reversed=True))) == "abcd"
@@ -760,3 +779,10 @@ def test_held_rows_are_the_same_rows_in_another_order(one: Snapshot, other: Snap
     assert by_key(held) == by_key(sorted_)
     assert len(held) == len(sorted_)
     assert rows(other, view, held) == sorted_
+
+
+def test_a_row_knows_what_its_host_has() -> None:
+    snapshot = tree_of(pod_of(node_of("web")))
+    (row,) = rows(snapshot, ViewState())
+
+    assert row.line.host == (2, 8 << 30)
