@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 MOST_NESTED = 50
 """So many parentheses may be open at once."""
 LONGEST_PATTERN = 200
+LONGEST_MATCHED = 256
+"""So many characters of a text are looked at by a pattern."""
+MOST_WAYS = 2**20
+"""In no more ways than these may a pattern be tried on a text, from where it begins: a screen waits for it."""
+MOST_NAMED = 100
+"""So many saved filters may be in one, by way of each other too."""
 NO_FILTERS: Mapping[str, str] = MappingProxyType({})
 _NEAR = 0.75
 """From so alike on a word before a colon is taken for a field that was mistyped."""
@@ -115,6 +121,7 @@ TEXT_FIELDS = (
     TextField("namespace", "Kubernetes' namespace", lambda pod, _: (pod.namespace,)),
     TextField("image", "its image", lambda _, each: (each.info.image,)),
     TextField("id", "its id, all of it", lambda _, each: (each.info.id,)),
+    TextField("command", "its command", lambda _, each: (each.info.command,)),
     TextField("runtime", "docker, containerd, cri-o, podman, ...", lambda _, each: (each.info.runtime,)),
     TextField("state", "running, paused, created, restarting, exited, dead, unknown; up; oom", _states),
     TextField("health", "healthy, unhealthy, starting", lambda _, each: (each.info.health,)),
@@ -160,6 +167,23 @@ _ESCAPED = re.compile(r"""\\(["'\\])""")
 _PATTERN = re.compile(r"/((?:\\.|[^\\])*?)/(?=[\s|)]|$)", re.DOTALL)
 _LEAD = re.compile(r"""([^\s|()!@:<>="']*)(?:(:)|\s*(>=|<=|==|>|<|=)\s*)""")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([a-z%]*)", re.ASCII)
+
+_PIECE = re.compile(
+    r"""(?P<escape>\\(?:x..|u.{4}|U.{8}|N\{[^}]*\}|\d+|.))
+    |(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])
+    |(?P<open>\((?:\?(?:P<\w+>|:|<?[=!]))?)
+    |(?P<close>\))
+    |(?P<either>\|)
+    |(?P<repeat>(?:[*+?]|\{(?:(?P<least>\d*)(?P<comma>,)(?P<most>\d*)|(?P<exactly>\d+))\})[?+]?)
+    |(?P<other>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+"""What a pattern is made of."""
+_LOOKS = frozenset(("(?=", "(?!", "(?<=", "(?<!"))
+_ENDS = frozenset(("$", r"\Z"))
+_OFTEN = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+_SAMPLES = [chr(code) for code in range(0x180)]
+"""Characters by which it is told whether two sets have something in common."""
 
 
 def _everything(*_: object) -> bool:
@@ -216,6 +240,8 @@ class _Reader:
         self._depth = depth
         self._at = 0
         self.is_timed = False
+        self.named = 0
+        """How many saved filters are in it, by way of others too."""
 
     def whole(self) -> Test:
         test = self._either()
@@ -296,14 +322,21 @@ class _Reader:
         if name not in self._saved:
             known = ", ".join(f"@{each}" for each in self._saved) or "there are none"
             self._refuse(f"no filter is saved as {name or 'that'}; expected one of those saved: {known}", begin)
+        if self._depth >= MOST_NESTED:
+            self._refuse(f"expected no more than {MOST_NESTED} saved filters in one another", begin)
         text = self._saved[name]
         # None can name itself, not even by way of others.
-        reader = _Reader(text, {each: self._saved[each] for each in self._saved if each != name}, self._depth)
+        others = {each: self._saved[each] for each in self._saved if each != name}
+        reader = _Reader(text, others, self._depth + 1)
         try:
             test = reader.whole() if text.strip() else _everything
         except FilterError as error:
-            self._refuse(f"@{name}: {error.message}", begin)
+            # Of those that are in one another, the one that is wrong.
+            self._refuse(error.message if error.message.startswith("@") else f"@{name}: {error.message}", begin)
         self.is_timed = self.is_timed or reader.is_timed
+        self.named += 1 + reader.named
+        if self.named > MOST_NAMED:
+            self._refuse(f"expected no more than {MOST_NAMED} saved filters in one", begin)
         return test
 
     def _compared(self, lead: re.Match[str], name: str, comparison: str) -> Test:
@@ -390,9 +423,92 @@ class _Reader:
             self._refuse(f"a pattern that is wrong: {error.msg}", begin + (error.pos or 0))
         except OverflowError as error:
             self._refuse(f"a pattern that is wrong: {error}", begin)
+        toil = _toil(source)
+        if toil is not None:
+            self._refuse(toil.message, begin + toil.at)
         self._at = found.end()
         search = pattern.fullmatch if is_exact else pattern.search
-        return lambda text: search(text) is not None
+        return lambda text: search(text[:LONGEST_MATCHED]) is not None
+
+
+class _Toil(NamedTuple):
+    """Why a pattern could take for ever, and where in it that is."""
+
+    at: int
+    message: str
+
+
+def _toil(source: str) -> _Toil | None:
+    """Find out whether a pattern that is right can be tried on a text in too many ways.
+
+    A repetition of a character is one way where it cannot go on over what comes next: ``[0-9]+[.]``.
+    """
+    pieces = list(_PIECE.finditer(source))
+    has_looks = any(piece["open"] in _LOOKS for piece in pieces)
+    # Of each group that is open: the ways of the alternatives before, and of the one that it is in.
+    groups = [(0, 1)]
+    last = 1
+    for at, piece in enumerate(pieces):
+        others, ways = groups[-1]
+        if piece["open"]:
+            if source.startswith("?", piece.end()):
+                return _Toil(piece.start(), "expected of (?... no other than (?: (?= (?! (?<= (?<! (?P<NAME>")
+            groups.append((0, 1))
+        elif piece["either"]:
+            groups[-1] = others + ways, 1
+        elif piece["close"]:
+            groups.pop()
+            last = others + ways
+            groups[-1] = groups[-1][0], groups[-1][1] * last
+        elif piece["repeat"]:
+            again = _ways_again(pieces, at, last, has_looks=has_looks)
+            if again is None:
+                return _Toil(piece.start(), "expected no repetition of what can be read in several ways itself")
+            groups[-1] = others, ways // last * again
+        else:
+            last = 1
+        if groups[-1][1] > MOST_WAYS:
+            return _Toil(piece.start(), "expected fewer repetitions such as .* in one pattern")
+    return None
+
+
+def _ways_again(pieces: list[re.Match[str]], at: int, once: int, *, has_looks: bool) -> int | None:
+    """Return in how many ways something can be repeated that has so many ways by itself; None for far too many."""
+    least, most = (min(times, LONGEST_MATCHED) for times in _often(pieces[at]))
+    if once > 1:
+        return None if most > MOST_NESTED else sum(once**count for count in range(least, most + 1))
+    if not pieces[at - 1]["close"] and not has_looks and _is_bounded(pieces, at):
+        return 1
+    return most - least + 1
+
+
+def _often(repeat: re.Match[str]) -> tuple[int, int]:
+    """Return how many times at least and at most something is repeated, as far as it makes a difference."""
+    if repeat["exactly"]:
+        times = int(repeat["exactly"])
+        return times, times
+    if repeat["comma"]:
+        return int(repeat["least"] or 0), int(repeat["most"] or LONGEST_MATCHED)
+    least, most = _OFTEN[repeat[0][0]]
+    return least, LONGEST_MATCHED if most is None else most
+
+
+def _is_bounded(pieces: list[re.Match[str]], at: int) -> bool:
+    """Whether what comes after a repetition of a character can be none of those that are repeated."""
+    after = at + 1
+    while after < len(pieces) and pieces[after]["close"]:
+        after += 1
+    if after < len(pieces) and pieces[after][0] in _ENDS:
+        return True
+    following = pieces[after + 1] if after + 1 < len(pieces) else None
+    if after >= len(pieces) or (following is not None and following["repeat"] and not _often(following)[0]):
+        return False
+    try:
+        one, other = (re.compile(pieces[place][0], re.IGNORECASE) for place in (at - 1, after))
+    except re.error:
+        return False
+    both = [each for each in _SAMPLES if one.fullmatch(each) and other.fullmatch(each)]
+    return not both and any(map(other.fullmatch, _SAMPLES))
 
 
 def _is_text(name: str) -> bool:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from samples import HOSTILE_NAMES, container_id, node_of, pod_of, unhurried
 
 from topcon.filter import (
+    LONGEST_MATCHED,
     LONGEST_PATTERN,
+    MOST_NAMED,
     MOST_NESTED,
     NUMBER_FIELDS,
     TEXT_FIELDS,
@@ -320,6 +322,14 @@ def test_only_an_age_changes_by_itself(text: str, is_timed: bool) -> None:
         ("db /we(b/", 6, "unterminated subpattern"),
         ("/*/", 1, "nothing to repeat"),
         ("/x{99999999999999999999}/", 1, "too large"),
+        ("/(a+)+$/", 5, "expected no repetition of what can be read"),
+        ("db /(?:a|aa)*b/", 12, "expected no repetition of what can be read"),
+        ("/.*a.*b.*c/", 8, "expected fewer repetitions"),
+        (f"/{'a?' * 40}/", 42, "expected fewer repetitions"),
+        (f"/{'(a|a)' * 30}/", 105, "expected fewer repetitions"),
+        ("/((a?){5}){9}/", 10, "expected fewer repetitions"),
+        ("/(a{0,9}){0,50}/", 9, "expected fewer repetitions"),
+        ("/(?x)web/", 1, "expected of (?"),
         ("web && db", 4, "expected a blank for &&"),
         ("web OR db", 4, "expected | for OR"),
         ("@", 0, "@front"),
@@ -336,6 +346,55 @@ def test_a_wrong_filter_says_where_and_what_was_expected(text: str, at: int, exp
     assert caught.value.at == at
     assert expected in caught.value.message
     assert f"column {at + 1}: {caught.value.message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"\d+\.\d+\.\d+\.\d+",
+        r"([0-9]{1,3}\.){3}[0-9]{1,3}",
+        r"[a-z]+-[a-z]+-[0-9]+-\w+",
+        r"^(web|db|api)-(blue|green)-\d+$",
+        r"v?\d+\.\d+(-rc\d+)?$",
+        r"^k8s_.*_.*$",
+        r"^(?!web).*(?<!-test)$",
+        r"\x41[]^-]",
+        "web|db|cache|queue",
+        "(ab){2,40}",
+    ],
+)
+def test_patterns_that_people_write_are_taken(pattern: str) -> None:
+    assert parse_filter(f"/{pattern}/")
+
+
+@unhurried
+@given(st.lists(st.sampled_from(["a", "b", ".", "[ab]", "(", ")", "|", "*", "+", "?", "{2}", "{0,9}"]), max_size=12))
+def test_no_pattern_that_is_taken_takes_for_ever(pieces: list[str]) -> None:
+    try:
+        typed = parse_filter(f"/{''.join(pieces)}c/")
+    except FilterError:
+        return
+    node = node_of("a" * LONGEST_MATCHED + "b")
+    assert typed.matches(pod_of(node), node) in {True, False}
+
+
+def test_a_pattern_looks_at_the_beginning_of_a_text_alone() -> None:
+    node = node_of("a" * (LONGEST_MATCHED - 1) + "bc")
+
+    assert parse_filter("name:/b/").matches(pod_of(node), node)
+    assert not parse_filter("name:/c/").matches(pod_of(node), node)
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        ({f"f{at}": f"@f{at + 1}" for at in range(2000)}, f"no more than {MOST_NESTED} saved filters in one another"),
+        ({f"f{at}": f"@f{at + 1} @f{at + 1}" for at in range(40)}, f"no more than {MOST_NAMED} saved filters in one"),
+    ],
+)
+def test_filters_that_name_others_without_end_are_refused(saved: dict[str, str], expected: str) -> None:
+    with pytest.raises(FilterError, match=expected):
+        parse_filter("@f0", saved | {f"f{len(saved)}": "web"})
 
 
 @pytest.mark.parametrize(
