@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from topcon.actions import Actions, Request, Verb, Way
-    from topcon.config import Config, Setting
+    from topcon.config import Config, Origin, Setting
     from topcon.exporter.server import Endpoint
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.profile import Profile
@@ -264,7 +264,31 @@ def _config(options: dict[str, Any]) -> Config:
 
     file = options.pop("config", None)
     lists = {key: tuple(value) for key, value in options.items() if isinstance(value, list)}
-    return load_config(options | lists, file)
+    config = load_config(options | lists, file)
+    if config.origin is not None and "theme" in config.origin.values:
+        config = _with_known_theme(config, config.origin, is_option="theme" in options)
+    return config
+
+
+def _with_known_theme(config: Config, origin: Origin, *, is_option: bool) -> Config:
+    """Say so where there is no such theme as the file's; ours takes its place."""
+    from topcon.config import DEFAULT_THEME, one_of
+    from topcon.model.sample import Problem
+    from topcon.ui.themes import theme_names
+
+    theme = origin.values["theme"]
+    try:
+        # Ours needs no look.
+        one_of(theme, [theme] if theme == DEFAULT_THEME else theme_names())
+    except ValueError as error:
+        problem = Problem("config", f"{origin.place('theme')}: theme = {error}")
+        return replace(
+            config,
+            theme=config.theme if is_option else DEFAULT_THEME,
+            origin=origin._replace(values={name: each for name, each in origin.values.items() if name != "theme"}),
+            problems=(problem, *config.problems),
+        )
+    return config
 
 
 def _run_ui(options: dict[str, Any]) -> int:
@@ -286,6 +310,7 @@ def _run_ui(options: dict[str, Any]) -> int:
     endpoint = build_endpoint(config, sampler, web) if config.listen else None
     actions = build_actions(config, runtimes)
     from topcon.config import INTERVAL_SETTING
+    from topcon.findings import DEFAULT_THRESHOLDS
     from topcon.rows import ViewState
     from topcon.ui.app import Following, TopconApp
     from topcon.ui.capabilities import capabilities, first_environ
@@ -332,6 +357,7 @@ def _run_ui(options: dict[str, Any]) -> int:
         view=to_view({name: getattr(config, name) for name in KEPT}, ViewState()),
         save=build_saver(config),
         endpoint=endpoint.url if endpoint else None,
+        thresholds=config.thresholds or DEFAULT_THRESHOLDS,
         tail=lambda container: runtimes.tail(container, OUTPUT_LINES),
         on_drawn=None if profile is None else partial(profile.note, "screen", ""),
     )
@@ -349,18 +375,11 @@ def _run_ui(options: dict[str, Any]) -> int:
 
 
 def _theme(config: Config) -> tuple[Theme, str | None]:
-    """Read the theme; where the file's is wrong, our own, and what is wrong."""
+    """Read the theme; where its file is wrong, our own, and what is wrong."""
     from topcon.config import DEFAULT_THEME
-    from topcon.config_tables import hint
-    from topcon.ui.themes import load_theme, theme_names, theme_or_default
+    from topcon.ui.themes import theme_or_default
 
-    try:
-        return theme_or_default(config.theme, DEFAULT_THEME)
-    except UsageError as error:
-        if config.origin is None or config.origin.values.get("theme") != config.theme:
-            raise
-        wrong = str(error).removeprefix(f"--theme {config.theme}: ") + hint(config.theme, theme_names())
-        return load_theme(DEFAULT_THEME), f"{config.origin.place('theme')}: theme = {config.theme!r}: {wrong}"
+    return theme_or_default(config.theme, DEFAULT_THEME)
 
 
 def _profiled(
@@ -687,7 +706,7 @@ def _ask(asked: Sequence[tuple[Request, ContainerNode]], snapshot: Snapshot, act
     for request, container in asked:
         way = ", through the kernel" if request.way is Way.KERNEL else ""
         sys.stderr.write(f"{request.verb} {printable(request.name)} ({request.key}{way})\n")
-        consequences = actions.consequences(request.verb, container, snapshot, request.way)
+        consequences = actions.consequences(request.verb, container, snapshot, request.way, request.signal)
         for line in [describe(request, container), *consequences]:
             sys.stderr.write(f"  {line}\n")
     sys.stderr.write("Go ahead? [y/N] ")

@@ -14,7 +14,7 @@ from topcon.errors import UsageError
 from topcon.exporter.options import DEFAULT_PORT, OPT_IN_GROUPS, LabelMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from topcon.config_tables import Table, Taken
     from topcon.exporter.listen import Address
@@ -26,6 +26,7 @@ BUDGET = (0.001, 1.0)
 """The shares of one core that can be set as a budget."""
 DEFAULT_THEME = "topcon-dark"
 MOST_SCRAPES = 1024
+LONGEST_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,25 @@ class Origin(NamedTuple):
 
     def place(self, *key: str) -> str:
         """Return the file and the line on which a setting stands."""
-        from topcon.settings_file import line_of  # noqa: PLC0415  not before something is wrong
+        ((line, _),) = self._lines([(key, "")])
+        return self._at(line)
 
-        text = (self.content or b"").decode()
-        line = line_of(text, key) or line_of(text, (key[0].replace("_", "-"), *key[1:]))
+    def told(self, wrong: Collection[tuple[tuple[str, ...], str]]) -> list[str]:
+        """Say what is wrong with settings, from top to bottom, each with the place where it stands."""
+        ordered = sorted(self._lines(wrong), key=lambda told: told[0] or 0) if wrong else []
+        return [f"{self._at(line)}: {message}" for line, message in ordered]
+
+    def _at(self, line: int | None) -> str:
         return f"{self.path}:{line}" if line else str(self.path)
+
+    def _lines(self, wrong: Iterable[tuple[tuple[str, ...], str]]) -> list[tuple[int | None, str]]:
+        from topcon.settings_file import line_in, statements  # noqa: PLC0415  not before something is wrong
+
+        parts = statements((self.content or b"").decode())
+        return [
+            (line_in(parts, key) or line_in(parts, (key[0].replace("_", "-"), *key[1:])), message)
+            for key, message in wrong
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +177,17 @@ def _directory(text: str) -> str:
     return str(Path(text).absolute()).rstrip("/")
 
 
-def _one_of(text: str, names: Collection[str]) -> str:
+def one_of(text: str, names: Collection[str]) -> str:
+    """Return a name that is among these.
+
+    Raises:
+        ValueError: it is not; which of them may be meant comes first, since there can be many.
+    """
     if text not in names:
         from topcon.config_tables import hint  # noqa: PLC0415  see above
 
-        message = f"{text!r}: expected one of {', '.join(names)}{hint(text, names)}"
+        meant = hint(text, names).removeprefix("; ")
+        message = f"{text!r}: {meant}{' ' if meant else ''}expected one of {', '.join(names)}"
         raise ValueError(message)
     return text
 
@@ -174,7 +195,7 @@ def _one_of(text: str, names: Collection[str]) -> str:
 def _column(text: str) -> str:
     from topcon.columns import BY_NAME  # noqa: PLC0415  see above
 
-    return _one_of(text, BY_NAME)
+    return one_of(text, BY_NAME)
 
 
 def _sort(text: str) -> str:
@@ -187,19 +208,19 @@ def _sort(text: str) -> str:
 def _column_set(text: str) -> str:
     from topcon.columns import SETS  # noqa: PLC0415  see above
 
-    return _one_of(text, SETS)
+    return one_of(text, SETS)
 
 
 def _arrangement(text: str) -> str:
     from topcon.rows import Arrangement  # noqa: PLC0415  see above
 
-    return _one_of(text, [str(each) for each in Arrangement])
+    return one_of(text, [str(each) for each in Arrangement])
 
 
 def _hideable(text: str) -> str:
     from topcon.ui.header import HIDEABLE  # noqa: PLC0415  see above
 
-    return _one_of(text, list(HIDEABLE.values()))
+    return one_of(text, list(HIDEABLE.values()))
 
 
 def _check_runtime(text: str) -> None:
@@ -401,7 +422,7 @@ def load_config(options: Mapping[str, Any], file: Path | None) -> Config:
     config = Config(
         **values | {key: value for key, value in options.items() if key in known},
         origin=origin,
-        problems=(*unreadable, *(_problem(f"{origin.place(*key)}: {message}") for key, message in wrong)),
+        problems=(*unreadable, *map(_problem, origin.told(wrong))),
     )
     if options.get("filter"):
         try:
@@ -435,7 +456,8 @@ def _taken(said: Mapping[str, object]) -> tuple[dict[str, Any], list[tuple[tuple
                 values[name], problems = _from_table(tables[name], value)
                 wrong += [((name, each), f"{name}.{problem}") for each, problem in problems.items()]
             else:
-                wrong.append(((name,), f"{name}: there is no such setting{hint(name, [*known, *tables])}"))
+                meant = _home_of(name, TABLES) or hint(name, [*known, *tables])
+                wrong.append(((name,), f"{name}: there is no such setting{meant}"))
         except ValueError as error:
             is_safety = key == READ_ONLY
             values |= {READ_ONLY: True} if is_safety else {}
@@ -446,6 +468,12 @@ def _taken(said: Mapping[str, object]) -> tuple[dict[str, Any], list[tuple[tuple
         del values["filter"]
         wrong.append((("filter",), f"filter = {error}"))
     return values, wrong
+
+
+def _home_of(name: str, tables: Iterable[Table]) -> str:
+    """Say to which table a name belongs whose line stands before the head of it; empty if to none."""
+    home = next((table.name for table in tables if name in table.examples()), None)
+    return f"; it belongs below [{home}]" if home else ""
 
 
 def _from_table(table: Table, value: object) -> Taken:
@@ -485,14 +513,19 @@ def _read_file(path: Path, *, is_named: bool) -> bytes | None:
         UsageError: it cannot be read, or is named and not there.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LONGEST_FILE_BYTES + 1)
     except FileNotFoundError:
         if is_named:
             message = f"--config {path}: there is no such file"
             raise UsageError(message) from None
         return None
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, error.strerror or str(error)) from None
+    if len(content) > LONGEST_FILE_BYTES:
+        # Devices have no end.
+        raise _unreadable(path, f"it is longer than {LONGEST_FILE_BYTES} bytes")
+    return content
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
@@ -503,16 +536,23 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     """
     if not content:
         return {}
-    import tomllib  # noqa: PLC0415  most have no file
+    import re  # noqa: PLC0415  most have no file
+    import tomllib  # noqa: PLC0415  the same
 
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
-        raise _unreadable(path, error) from None
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _unreadable(path, "it is not UTF-8", line) from None
     except tomllib.TOMLDecodeError as error:
+        # The line belongs to the file's name: what is behind it can be cut away on the screen.
+        told = re.fullmatch(r"(.*) \(at line (\d+), (column \d+)\)", str(error), re.DOTALL)
+        if told is not None:
+            raise _unreadable(path, f"{told[1]} ({told[3]})", int(told[2])) from None
         last = content.rstrip(b"\n").count(b"\n") + 1
-        raise _unreadable(path, str(error).replace("at end of document", f"at the end, line {last}")) from None
+        raise _unreadable(path, str(error).replace("at end of document", "at the end"), last) from None
 
 
-def _unreadable(path: Path, error: Exception | str) -> UsageError:
-    return UsageError(f"{path}: cannot be read: {error}")
+def _unreadable(path: Path, reason: str, line: int | None = None) -> UsageError:
+    where = "" if line is None else f":{line}"
+    return UsageError(f"{path}{where}: cannot be read: {reason}")

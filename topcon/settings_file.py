@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from topcon.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     Key = tuple[str, ...]
     """A name in the file, after those of the tables that it is in."""
@@ -82,7 +82,12 @@ def line_of(text: str, key: Sequence[str]) -> int | None:
     Raises:
         ValueError: the text is no TOML.
     """
-    return next((each.line for each in statements(text) if each.has(tuple(key))), None)
+    return line_in(statements(text), key)
+
+
+def line_in(parts: Iterable[Statement], key: Sequence[str]) -> int | None:
+    """Return the same of a file that is taken apart already."""
+    return next((each.line for each in parts if each.has(tuple(key))), None)
 
 
 def _path(values: Mapping[str, Any]) -> Key:

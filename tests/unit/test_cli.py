@@ -25,6 +25,7 @@ from topcon import __version__, cli
 from topcon.actions import Actions, Outcome, Verb, Way
 from topcon.config import default_file
 from topcon.errors import HostUnreadable, ParseError
+from topcon.findings import Threshold, Thresholds
 from topcon.model.sample import OwnSample, Problem, RuntimeSample, State
 from topcon.profile import Profile
 from topcon.sampler import SamplerThread
@@ -386,7 +387,7 @@ def test_a_file_that_cannot_be_understood_is_a_mistake(ps: Callable[..., Answer]
     answer = ps("--config", str(file))
 
     assert answer.status == 64
-    assert answer.line.startswith(f"topcon: {file}: cannot be read: ")
+    assert answer.line.startswith(f"topcon: {file}:1: cannot be read: ")
 
 
 # doctor.
@@ -414,7 +415,7 @@ def test_doctor_lists_all_that_is_wrong_in_the_file(host: FakeHost, run: Callabl
     checks = json.loads(run("doctor", "--json", "--host-root", str(host.root), "--config", str(file)).out)["checks"]
 
     wrong = [check["detail"] for check in checks if check["name"] == "configuration"]
-    assert [text.partition(" ")[0] for text in wrong] == [f"{file}:{line}:" for line in (2, 4, 1)]
+    assert [text.partition(" ")[0] for text in wrong] == [f"{file}:{line}:" for line in (1, 2, 4)]
     assert {check["status"] for check in checks if check["name"] == "configuration"} == {"lacks"}
 
 
@@ -472,8 +473,11 @@ class NotingActions:
         over = container.info.state.is_over
         return f"it is {container.info.state}" if over else "no runtime that answers knows it"
 
-    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
+    def consequences(
+        self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way, signal: str
+    ) -> list[str]:
         assert container.key in snapshot.containers
+        assert verb is Verb.KILL or signal == "SIGKILL"
         assert way is Way.RUNTIME
         return [f"{verb} has a consequence"]
 
@@ -792,6 +796,26 @@ def test_a_broken_theme_does_not_hinder_the_start(
 
     assert app.options["theme"].name == "topcon-dark"
     assert app.options["warning"] == f"{folder}/mine.toml: dark = 1: expected true or false"
+
+
+@pytest.mark.parametrize(("options", "worn"), [((), "topcon-dark"), (("--theme", "frost"), "frost")])
+def test_a_theme_of_the_file_that_there_is_not_is_told_as_the_rest_of_it(
+    screen: Callable[..., tuple[Answer, App]], tmp_path: Path, options: tuple[str, ...], worn: str
+) -> None:
+    file = tmp_path / "topcon.toml"
+    file.write_text("interval = 2\ntheme = 'papr'\n")
+    _, app = screen("--config", str(file), *options)
+
+    (told,) = [each.message for each in app.options["first"].sample.problems if each.source == "config"]
+    assert told.startswith(f"{file}:2: theme = 'papr': did you mean paper? expected one of ")
+    assert (app.options["theme"].name, app.options["warning"]) == (worn, None)
+
+
+def test_the_screen_is_told_the_thresholds_in_force(screen: Callable[..., tuple[Answer, App]], tmp_path: Path) -> None:
+    file = tmp_path / "topcon.toml"
+    file.write_text("thresholds.io-stalled = 0.5\n")
+
+    assert screen("--config", str(file))[1].options["thresholds"] == Thresholds(io_stalled=Threshold(0.5, 0.5))
 
 
 def test_a_screen_leaves_its_profile(screen: Callable[..., tuple[Answer, App]], tmp_path: Path) -> None:

@@ -235,6 +235,8 @@ def test_the_hosts_root_sets_all_three_and_each_can_be_set_alone(
         ("[ui]\ntheme = 'x'", "ui", "no such setting"),
         ("[theme]\nname = 'x'", "theme", "expected one value"),
         ("column = ['cpu']", "column", "did you mean columns?"),
+        ("restart-loop = 4", "restart-loop", "no such setting; it belongs below [thresholds]"),
+        ("quit = 'x'", "quit", "no such setting; it belongs below [keys]"),
         ("threshold = 1", "threshold", "did you mean thresholds?"),
         ("thresholds = 1", "thresholds", "expected a table, [thresholds]"),
         ("runtime = ['dokcer']", "runtime", "'dokcer': expected NAME or NAME=SOCKET"),
@@ -354,36 +356,57 @@ def test_all_that_cannot_be_used_is_said_with_its_line(tmp_path: Path) -> None:
     assert [problem.message.split(" ")[1] for problem in config.problems] == ["a:", "interval", "keys.no-such:"]
 
 
+def test_what_is_wrong_is_told_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "sort = 'x'\nfilter = 'cpu>'\nlabel = 1\n[keys]\nstop = 'q'\nquit = 3\nwhat = 'x'\n")
+
+    assert [int(problem.message.split(":")[1]) for problem in config.problems] == [1, 2, 3, 5, 6, 7]
+
+
+def test_what_may_be_meant_is_said_before_all_that_there_is(tmp_path: Path) -> None:
+    (problem,) = loaded(tmp_path, "columns = ['mme']").problems
+
+    assert problem.message.startswith(f"{tmp_path}/topcon.toml:1: columns = 'mme': did you mean mem? expected one of ")
+
+
 def test_an_option_does_not_hide_that_the_files_value_is_wrong(tmp_path: Path) -> None:
     config = loaded(tmp_path, "interval = 'x'", interval=2.0)
 
     assert (config.interval, len(config.problems)) == (2.0, 1)
 
 
-NO_TOML = [b"interval = ", b"= 1", b"a = 1\na = 2", b"\xff\xfe", b"x = '\x1b'"]
+NO_TOML = [
+    (b"interval = ", 1),
+    (b"= 1", 1),
+    (b"a = 1\na = 2", 2),
+    (b"\xff\xfe", 1),
+    (b"a = 1\n\n# \xff\nb = 2\n", 3),
+    (b"x = '\x1b'", 1),
+]
 
 
-@pytest.mark.parametrize("content", NO_TOML)
-def test_a_file_that_is_named_and_no_toml_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "line"), NO_TOML)
+def test_a_file_that_is_named_and_no_toml_is_refused_by_name_and_line(
+    tmp_path: Path, content: bytes, line: int
+) -> None:
     file = tmp_path / "topcon.toml"
     file.write_bytes(content)
 
     with pytest.raises(UsageError) as caught:
         load_config({}, file)
 
-    assert str(caught.value).startswith(f"{file}: cannot be read: ")
+    assert str(caught.value).startswith(f"{file}:{line}: cannot be read: ")
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", NO_TOML)
-def test_a_default_file_that_is_no_toml_is_told_and_does_not_stand_in_the_way(content: bytes) -> None:
+@pytest.mark.parametrize(("content", "line"), NO_TOML)
+def test_a_default_file_that_is_no_toml_is_told_and_does_not_stand_in_the_way(content: bytes, line: int) -> None:
     default_file().parent.mkdir(parents=True, exist_ok=True)
     default_file().write_bytes(content)
 
     config = load_config({"interval": 3.0}, None)
 
     (problem,) = config.problems
-    assert problem.message.startswith(f"{default_file()}: cannot be read: ")
+    assert problem.message.startswith(f"{default_file()}:{line}: cannot be read: ")
     assert "\n" not in problem.message
     assert problem.message.endswith("; until it is mended, nothing can be changed")
     assert config == Config(interval=3.0, read_only=True, problems=(problem,))
@@ -391,7 +414,11 @@ def test_a_default_file_that_is_no_toml_is_told_and_does_not_stand_in_the_way(co
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("a = 1\nb ; 2\n", "at line 2, column 3"), ("a = 1\n\nb = ", "at the end, line 3"), ("a = [\n", "line 1")],
+    [
+        ("a = 1\nb ; 2\n", r":2: cannot be read: .* \(column 3\)"),
+        ("a = 1\n\nb = ", r":3: cannot be read: .* \(at the end\)"),
+        ("a = [\n", r":1: cannot be read: .* \(at the end\)"),
+    ],
 )
 def test_where_a_file_is_no_toml_is_told(tmp_path: Path, text: str, place: str) -> None:
     with pytest.raises(UsageError, match=place):
@@ -407,8 +434,13 @@ def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
     assert str(file) in str(caught.value)
 
 
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^/dev/zero: cannot be read: it is longer than"):
+        load_config({}, Path("/dev/zero"))
+
+
 def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=f"^{re.escape(str(tmp_path))}: cannot be read: Is a directory$"):
         load_config({}, tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from samples import (
     unsafe,
 )
 
+from topcon.findings import DEFAULT_THRESHOLDS, Threshold
 from topcon.model.sample import CgroupMode, OwnSample, Problem, State
 from topcon.model.snapshot import Cost, Finding, HostNode, PressureShare, PressureShares, Severity
 from topcon.ui.header import Status, header_lines, wrong_line
@@ -184,6 +186,18 @@ def test_pressure_is_bright_where_it_would_be_a_finding(share: float | None, ton
     assert spans[at + 1].tone is tone
 
 
+@pytest.mark.parametrize(
+    ("name", "bright"), [("cpu_starved", " cpu "), ("memory_stalled", " mem "), ("io_stalled", " io ")]
+)
+def test_pressure_is_bright_above_the_threshold_in_force_of_its_own_finding(name: str, bright: str) -> None:
+    shares = {each: PressureShare(0.1, None) for each in ("cpu", "memory", "io")}
+    status = replace(SECOND_STATUS, thresholds=replace(DEFAULT_THRESHOLDS, **{name: Threshold(0.05, 0.9)}))
+    spans = header_lines(tree_of(host=host_node(pressure=PressureShares(**shares))), status, 80)[1]
+
+    marked = [before.text for before, span in pairwise(spans) if span.tone is Tone.WARN]
+    assert marked == [bright]
+
+
 def test_in_the_first_snapshot_the_rates_are_dashes() -> None:
     how_much = lines(snapshot_after(sample_of()))[1]
 
@@ -239,6 +253,14 @@ def test_nothing_is_said_where_nothing_is_wrong() -> None:
     assert wrong(tree_of(SHOP, findings=[finding("web", INFO)])).strip() == ""
 
 
+def test_what_was_just_done_is_said_whole_before_anything_else() -> None:
+    notice = "cannot remove shop-web-1: it is running; stop it first"
+    snapshot = tree_of(SHOP, findings=[finding("web", CRITICAL, "was killed for memory")])
+
+    assert wrong(snapshot, Span(notice), 70) == f" {notice}"
+    assert wrong(snapshot, Span(notice), 90) == f" {notice}   ■ web was killed for memory"
+
+
 @pytest.mark.parametrize("width", [0, 1])
 def test_a_window_without_room_is_no_trouble(width: int) -> None:
     assert wrong(tree_of(SHOP), width=width).strip() == ""
@@ -279,6 +301,36 @@ def test_a_long_part_leaves_the_others_their_share() -> None:
     assert "stopped db" in drawn
     assert "docker: xxx" in drawn
     assert "■ web is sick" in drawn
+
+
+WRONG_LINE = Problem("config", "/home/me/.config/topcon/config.toml:12: column: no such setting; did you mean columns?")
+
+
+@pytest.mark.parametrize(
+    ("home", "width", "more", "shown"),
+    [
+        ("/root", 140, 0, f"config: {WRONG_LINE.message}"),
+        ("/home/me", 140, 0, f"config: ~{WRONG_LINE.message.removeprefix('/home/me')}"),
+        ("/home/me", 140, 2, f"config: ~{WRONG_LINE.message.removeprefix('/home/me')} (+2: topcon doctor)"),
+        ("/home/me", 80, 0, "config.toml:12: column: no such setting; did you mean columns?"),
+        ("/home/me", 80, 2, "1 of 3: config.toml:12: column: no such setting; did you mean columns?"),
+        ("/home/me", 40, 2, "1 of 3: config.toml:12: column: no suc…"),
+    ],
+)
+def test_of_what_is_wrong_in_a_file_the_line_is_shown_where_its_folder_has_no_room(
+    monkeypatch: pytest.MonkeyPatch, home: str, width: int, more: int, shown: str
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    problems = (WRONG_LINE, *[Problem("x", "y")] * more)
+
+    assert wrong(tree_of(problems=problems), width=width).strip() == shown
+
+
+def test_the_line_of_a_file_is_not_lost_beside_a_finding() -> None:
+    drawn = wrong(tree_of(SHOP, findings=[finding("web", CRITICAL, "x" * 80)], problems=(WRONG_LINE,)), width=80)
+
+    assert "config.toml:12: column" in drawn
+    assert "■ web xxx" in drawn
 
 
 def test_a_silent_runtime_is_not_told_of_twice() -> None:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from topcon.columns import BY_NAME, SETS
 from topcon.config import SETTINGS, Config, load_config
 from topcon.config_tables import TABLES
 from topcon.exporter.listen import HandedOver, TcpAddress, UnixAddress
@@ -20,6 +21,7 @@ from topcon.setup.config import EXAMPLES, commented
 from topcon.setup.prometheus import scrape_config
 from topcon.setup.systemd import own_command, unit
 from topcon.ui.bindings import ids
+from topcon.ui.themes import theme_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,6 +152,25 @@ def test_every_setting_can_be_taken_as_it_stands(tmp_path: Path) -> None:
         *(setting.key for setting in SETTINGS),
         *(table.name for table in TABLES),
     ]
+
+
+def test_each_setting_can_be_taken_alone(tmp_path: Path) -> None:
+    head = ""
+    for line in commented().splitlines():
+        if line.startswith("#["):
+            head = f"{line[1:]}\n"
+        elif re.match(r"#(?!#)", line):
+            config = loaded(tmp_path, head + line[1:])
+            assert config.problems == (), line
+            assert config.origin is not None
+            assert config.origin.values, line
+
+
+def test_the_configuration_names_all_columns_sets_and_themes() -> None:
+    words = re.sub(r"\n##", "", commented())
+
+    for names in (BY_NAME, SETS, theme_names()):
+        assert f"there are: {', '.join(names)}\n" in words
 
 
 def test_every_setting_but_the_examples_stands_at_its_default(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import json
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from topcon.columns import BY_NAME, SETS
 from topcon.config import SETTINGS, Config
 from topcon.config_tables import TABLES
 from topcon.exporter.options import DEFAULT_PORT
+from topcon.ui.themes import theme_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from topcon.config import Setting
     from topcon.config_tables import Table
 
@@ -37,6 +41,12 @@ EXAMPLES: dict[str, object] = {
     "web_config": "/etc/topcon/web.yml",
 }
 """What stands for a setting whose default says nothing."""
+NAMES: dict[str, Callable[[], Iterable[str]]] = {
+    "theme": theme_names,
+    "columns": lambda: BY_NAME,
+    "column_set": lambda: SETS,
+}
+"""What settings are told that have too many to be named in a sentence."""
 
 
 def commented() -> str:
@@ -49,7 +59,8 @@ def _setting(setting: Setting) -> str:
     value = EXAMPLES.get(setting.key, getattr(Config(), setting.key))
     if setting.is_list and isinstance(value, str):
         value = [value]
-    return f"\n{_explained(setting.help)}#{setting.key} = {_value(value)}\n"
+    names = f"; there are: {', '.join(NAMES[setting.key]())}" if setting.key in NAMES else ""
+    return f"\n{_explained(setting.help + names)}#{setting.key} = {_value(value)}\n"
 
 
 def _table(table: Table) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.columns import SEVERITY_MARKS
+from topcon.findings import DEFAULT_THRESHOLDS
 from topcon.model.sample import ContainerKey, State
 from topcon.model.snapshot import PressureShares, Severity
 from topcon.text import (
@@ -25,12 +27,15 @@ from topcon.ui.table import severity_tone
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from topcon.findings import Thresholds
     from topcon.model.history import History
+    from topcon.model.sample import Problem
     from topcon.model.snapshot import Finding, PressureShare, Snapshot
     from topcon.rows import ViewState
 
 LEAST_TOP_PRESSURE = 0.05
-STALL_WARNING = 0.2
+LEAST_BESIDE = 24
+"""With fewer columns left beside what was just done, nothing else is said."""
 _HISTORIES = ((10, 5), (5, 0), (0, 0))
 """How wide those of CPU and memory are, and those of the pressures, from the widest screen to the narrowest."""
 HOST_WIDTH, FILTER_WIDTH = 24, 30
@@ -61,6 +66,8 @@ class Status:
     age_s: float | None = None
     """How old what is shown is, where that is more than it should be."""
     endpoint: str | None = None
+    thresholds: Thresholds = DEFAULT_THRESHOLDS
+    """Those of the findings: above them the pressures are bright."""
 
 
 class _Part(NamedTuple):
@@ -78,7 +85,7 @@ def hidden_of(view: ViewState) -> tuple[str, ...]:
 
 def header_lines(snapshot: Snapshot, status: Status, width: int) -> list[Spans]:
     """Write the two lines."""
-    return [_where(snapshot, status, width), _how_much(snapshot, width)]
+    return [_where(snapshot, status, width), _how_much(snapshot, status.thresholds, width)]
 
 
 def _where(snapshot: Snapshot, status: Status, width: int) -> Spans:
@@ -152,10 +159,11 @@ def slowed_text(snapshot: Snapshot) -> str | None:
     return f"every {cost.interval_s:.1f} s, to stay within {own.budget * 100:g}%"
 
 
-def _how_much(snapshot: Snapshot, width: int) -> Spans:
+def _how_much(snapshot: Snapshot, thresholds: Thresholds, width: int) -> Spans:
     """Write CPU, memory and pressure, with histories as wide as there is room for; pressure gives way last."""
     for bar_width, pressure_width in _HISTORIES:
-        spans = _used(snapshot, bar_width, "    " if pressure_width else "  ") + _stalled(snapshot, pressure_width)
+        spans = _used(snapshot, bar_width, "    " if pressure_width else "  ")
+        spans += _stalled(snapshot, thresholds, pressure_width)
         if width_of(spans) <= width:
             return spans
     return fitted(_used(snapshot, 0, "  "), width)
@@ -177,20 +185,20 @@ def _used(snapshot: Snapshot, history_width: int, gap: str) -> Spans:
     ]
 
 
-def _stalled(snapshot: Snapshot, history_width: int) -> Spans:
+def _stalled(snapshot: Snapshot, thresholds: Thresholds, history_width: int) -> Spans:
     host = snapshot.host
     if host.sample.pressure is None:
         return [Span("PSI -", Tone.DIM)]
     shares = host.pressure or PressureShares()
     spans = [Span("PSI", Tone.DIM)]
-    for name, line, history in (
-        ("cpu", shares.cpu, host.cpu_pressure_history),
-        ("mem", shares.memory, host.memory_pressure_history),
-        ("io", shares.io, host.io_pressure_history),
+    for name, line, threshold, history in (
+        ("cpu", shares.cpu, thresholds.cpu_starved, host.cpu_pressure_history),
+        ("mem", shares.memory, thresholds.memory_stalled, host.memory_pressure_history),
+        ("io", shares.io, thresholds.io_stalled, host.io_pressure_history),
     ):
         spans.append(Span(f" {name} ", Tone.DIM))
         spans += _history(history, snapshot.tick, history_width, LEAST_TOP_PRESSURE)
-        spans.append(_pressure(line))
+        spans.append(_pressure(line, threshold.warning))
     return spans
 
 
@@ -201,32 +209,48 @@ def _history(history: History, tick: int, width: int, least_top: float) -> Spans
     return [Span(sparkline(values, steady_top(values, least_top)), Tone.ACCENT)]
 
 
-def _pressure(line: PressureShare | None) -> Span:
+def _pressure(line: PressureShare | None, warning: float) -> Span:
     some = line.some if line else None
-    tone = Tone.DIM if not some else Tone.WARN if some > STALL_WARNING else Tone.PLAIN
+    tone = Tone.DIM if not some else Tone.WARN if some > warning else Tone.PLAIN
     return Span(f"{to_percent_text(some):>4}", tone)
 
 
+Forms = tuple[Span, ...]
+"""How something can be said, from the longest to the shortest."""
+
+
 def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
-    """Write the line above the keys: what was just done, what cannot be read, what is worst."""
-    parts: list[Span] = [notice] if notice else []
-    for problem in snapshot.sample.problems[:1]:
-        more = len(snapshot.sample.problems) - 1
-        text = f"{problem.source}: {problem.message}"
-        text += f"; {problem.remedy}" if problem.remedy else ""
-        text += f" (+{more}: topcon doctor)" if more else ""
-        parts.append(Span(printable(text), Tone.WARN))
+    """Write the line above the keys: what was just done, what cannot be read, what is worst.
+
+    What was just done is said whole; the rest is there in a moment, when that is no longer said.
+    """
+    said = [notice, Span("   ")] if notice else []
+    room = width - 1 - width_of(said)
+    if notice and room < LEAST_BESIDE:
+        return [Span(" "), *fitted([notice], width - 1)]
+    parts: list[Forms] = []
+    problems = snapshot.sample.problems
+    if problems:
+        parts.append(tuple(Span(printable(text), Tone.WARN) for text in _problem_texts(problems[0], len(problems))))
     finding = _unsaid(snapshot)
     if finding is not None:
         container = snapshot.containers.get(ContainerKey(finding.target))
         name = printable(container.name) if container else ""
-        parts.append(
-            Span(
-                f"{SEVERITY_MARKS[finding.severity]} {name} {finding.summary}".replace("  ", " "),
-                severity_tone(finding.severity),
-            )
-        )
-    return [Span(" "), *_side_by_side(parts, width - 1)]
+        text = f"{SEVERITY_MARKS[finding.severity]} {name} {finding.summary}".replace("  ", " ")
+        parts.append((Span(text, severity_tone(finding.severity)),))
+    return [Span(" "), *(said if parts else said[:1]), *_side_by_side(parts, room)]
+
+
+def _problem_texts(problem: Problem, count: int) -> Iterator[str]:
+    """Say what is wrong and how many more there are; of a file that it is about, in the end only the name."""
+    path = problem.message.partition(": ")[0] if problem.message.startswith("/") else ""
+    home = os.path.expanduser("~/")  # noqa: PTH111  for a user without a home, this is no error
+    message = f"~/{problem.message.removeprefix(home)}" if path.startswith(home) else problem.message
+    remedy = f"; {problem.remedy}" if problem.remedy else ""
+    yield f"{problem.source}: {message}{remedy}" + (f" (+{count - 1}: topcon doctor)" if count > 1 else "")
+    if path:
+        # Where it stands is what one has to know.
+        yield (f"1 of {count}: " if count > 1 else "") + problem.message.removeprefix(path[: path.rindex("/") + 1])
 
 
 def _unsaid(snapshot: Snapshot) -> Finding | None:
@@ -236,14 +260,15 @@ def _unsaid(snapshot: Snapshot) -> Finding | None:
     return next(worth, None)
 
 
-def _side_by_side(parts: list[Span], width: int) -> Spans:
+def _side_by_side(parts: list[Forms], width: int) -> Spans:
     """Give each part its share of the line, and what the others leave."""
     result: Spans = []
-    for index, part in enumerate(parts):
+    for index, forms in enumerate(parts):
         others = len(parts) - index - 1
         room = width - width_of(result)
-        least_for_others = sum(min(width_of([other]) + 3, room // (others + 1)) for other in parts[index + 1 :])
-        result += fitted([part], room - least_for_others)
+        least_for_others = sum(min(width_of(other[:1]) + 3, room // (others + 1)) for other in parts[index + 1 :])
+        room -= least_for_others
+        result += fitted([next((form for form in forms if width_of([form]) <= room), forms[-1])], room)
         if others:
             result.append(Span("   "))
     return fitted(result, width)
