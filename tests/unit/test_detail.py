@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 HOUR_NS = 3600 * SECOND_NS
-LABEL_END = 16
+LABEL_END = 15
 """Where values begin."""
 
 
@@ -350,7 +350,7 @@ def test_the_rest_of_a_long_value_stands_under_its_beginning() -> None:
     lines = lines_of(node_of("web", image="x" * 100), width=60)
 
     at = next(at for at, line in enumerate(lines) if line.strip().startswith("image"))
-    assert [line.count("x") for line in lines[at : at + 3]] == [44, 44, 12]
+    assert [line.count("x") for line in lines[at : at + 3]] == [45, 45, 10]
     assert {line.index("x") for line in lines[at : at + 3]} == {LABEL_END}
 
 
@@ -410,3 +410,10 @@ def test_any_output_is_safe_to_show(output: list[LogLine]) -> None:
     for line in output_of(output, 60):
         assert width_of(line) <= 60
         assert not unsafe(text_of(line))
+
+
+def test_a_whole_id_stands_in_one_line_of_80_columns() -> None:
+    # The bar that scrolls takes one.
+    lines = lines_of(FULL, width=79)
+
+    assert any(line.endswith(f" {FULL.info.id}") and len(FULL.info.id) == 64 for line in lines)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", int, float)
 
 LABEL_WIDTH = 12
+"""So that an id of 64 letters stands in one line of 80 columns."""
+VALUE_AT = 2 + LABEL_WIDTH + 1
 NS_PER_S = 10**9
 OUTPUT_LINES = 10
 """How many of the last lines of a container's output are shown."""
@@ -63,9 +65,9 @@ def _wrapped(line: Spans, width: int) -> list[Spans]:
         return [line]
     label, value = line
     # The name of a label can be as long as the screen is wide: its value then stands below it.
-    is_above = cell_width(label.text) > max(width // 2, LABEL_WIDTH + 4)
+    is_above = cell_width(label.text) > max(width // 2, VALUE_AT)
     lines: list[Spans] = [[Span(text, label.tone)] for text in _pieces(label.text, width)] if is_above else []
-    indent = Span(" " * min(LABEL_WIDTH + 4 if is_above else cell_width(label.text), width - 2))
+    indent = Span(" " * min(VALUE_AT if is_above else cell_width(label.text), width - 2))
     for text in _pieces(value.text, width - len(indent.text)):
         lines.append([label if not lines else indent, Span(text, value.tone)])
     return lines
@@ -104,7 +106,7 @@ def _title(text: str) -> list[Spans]:
 
 def _pair(label: str, value: object, tone: Tone = Tone.PLAIN) -> Spans:
     text = UNKNOWN if value is None or value == "" else printable(str(value))
-    return [Span(f"   {label:{LABEL_WIDTH}} ", Tone.DIM), Span(text, Tone.DIM if text == UNKNOWN else tone)]
+    return [Span(f"  {label:{LABEL_WIDTH}} ", Tone.DIM), Span(text, Tone.DIM if text == UNKNOWN else tone)]
 
 
 def _pod(pod: PodNode) -> list[Spans]:
