@@ -40,6 +40,12 @@ ANCESTORS = 8
 CONFIRM_S = 2.0
 """How long a runtime has to confirm that it holds a container for paused, or not, where the kernel says otherwise."""
 STOP_SIGNAL = "SIGTERM"
+ENDING = frozenset((STOP_SIGNAL, "SIGINT", "SIGQUIT", "SIGABRT", "SIGPWR", "SIGRTMIN+3"))
+"""What those that handle them mostly take for a wish to end."""
+CERTAIN = frozenset(("SIGSTOP", "SIGCONT"))
+"""What does the same to all, and ends none."""
+HARMLESS = CERTAIN | {"SIGCHLD", "SIGURG", "SIGWINCH", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
+"""What does not end those that do not handle it."""
 _OF_LXC = ("SIGRTMIN+3", "SIGPWR", STOP_SIGNAL)
 STOP_SIGNALS = {"nspawn": ("SIGRTMIN+3", STOP_SIGNAL), "lxc": _OF_LXC, "incus": _OF_LXC}
 """By runtime: what tells an init to shut its system down, systemd and others; the last is sent to those without."""
@@ -125,6 +131,12 @@ class Request:
     signal: str = "SIGKILL"
     """For `Verb.KILL`."""
 
+    @property
+    def past(self) -> str:
+        """As in "stopped web"; a signal that it may outlive has only been sent."""
+        is_sent = self.verb is Verb.KILL and self.signal != "SIGKILL"
+        return f"sent {self.signal} to" if is_sent else self.verb.past
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -144,7 +156,7 @@ class Outcome:
             return f"{self.request.verb} {name}: {printable(self.error)}"
         way = ", through the kernel" if self.request.way is Way.KERNEL else ""
         logged = f", but {printable(self.warning)}" if self.warning else ""
-        return f"{self.request.verb.past} {name} in {self.took_s:.1f} s{way}{logged}"
+        return f"{self.request.past} {name} in {self.took_s:.1f} s{way}{logged}"
 
 
 def request_for(
@@ -473,11 +485,19 @@ class Actions:
                 raise ActionFailed(message)
 
     def consequences(
-        self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way = Way.RUNTIME
+        self,
+        verb: Verb,
+        container: ContainerNode,
+        snapshot: Snapshot,
+        way: Way = Way.RUNTIME,
+        signal: str = "SIGKILL",
     ) -> list[str]:
-        """Say what an action would do beside what its name says, a line each.
+        """Say what an action would do beside what its name says, a line each; ``signal`` is what kills.
 
         Reads the kernel, about a millisecond.
+
+        Raises:
+            ValueError: there is no such signal.
         """
         if verb is Verb.START:
             return []
@@ -487,6 +507,11 @@ class Actions:
         if verb in {Verb.PAUSE, Verb.UNPAUSE}:
             lines.append(_sharing_line(container, snapshot, "goes on" if verb is Verb.PAUSE else "is not touched"))
             return [line for line in lines if line]
+        if verb is Verb.KILL and (name := signal_name(signal)) != "SIGKILL":
+            fate, may_end = self._fate(container, name)
+            lines.append(fate)
+            if not may_end:
+                return [line for line in lines if line]
         lines += [
             _network_line(container, snapshot),
             _nested_line(container, snapshot),
@@ -528,6 +553,20 @@ class Actions:
             return established_by_cgroup().get(container.cgroup.inode)
         except OSError:
             return None
+
+    def _fate(self, container: ContainerNode, signal: str) -> tuple[str | None, bool]:
+        """Say what the first process makes of a signal, and whether that may be its end."""
+        masks = self._processes.signal_masks(container.process.pid) if container.process else None
+        if masks is None or container.process is None or signal in CERTAIN:
+            return None, signal not in HARMLESS
+        if masks.handles(signal_number(signal)):
+            return f"its first process handles {signal}", signal in ENDING
+        if masks.ignores(signal_number(signal)):
+            return f"its first process ignores {signal}: nothing happens", False
+        if container.process.ns_pids[-1:] == (1,):
+            # The kernel spares the first process of a PID namespace what it does not handle.
+            return f"its first process does not handle {signal}: nothing happens", False
+        return None, signal not in HARMLESS
 
     def _signal_line(self, container: ContainerNode, way: Way) -> str | None:
         masks = self._processes.signal_masks(container.process.pid) if container.process else None

@@ -106,9 +106,11 @@ class NotingActions:
     def way(self, verb: Verb, container: ContainerNode) -> Way | None:
         return self.possible_way if verb in self.verbs(container) else None
 
-    def consequences(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way) -> list[str]:
+    def consequences(
+        self, verb: Verb, container: ContainerNode, snapshot: Snapshot, way: Way, signal: str
+    ) -> list[str]:
         assert way is self.possible_way
-        del snapshot
+        del snapshot, signal
         return [f"{verb} has a consequence for {printable(container.name)}"]
 
     def obstacle(self, verb: Verb, container: ContainerNode) -> str:

@@ -199,7 +199,7 @@ async def test_an_action_asks_first_and_is_done_on_yes(
         assert f"{verb.past} {name} in 1.5 s" in text(app, "#wrong")
 
 
-@pytest.mark.parametrize("answer", ["enter", "escape", "n"])
+@pytest.mark.parametrize("answer", ["enter", "escape", "n", "q"])
 @pytest.mark.parametrize("marks", [0, 2])
 async def test_the_safe_answer_has_the_focus(
     make_app: Callable[..., TopconApp], actions: NotingActions, answer: str, marks: int
@@ -430,8 +430,10 @@ async def test_a_refusal_of_the_runtime_stays_in_its_words_until_escape(
         await press(app, pilot, "exclamation_mark")
         assert isinstance(app.screen, ProgressScreen)
         assert "cannot stop container" in text(app, "#steps")
-        await press(app, pilot, "y", "escape")
+        await press(app, pilot, "y")
         assert app.clipboard == said
+        assert "what failed was copied" in text(app, "#progress > .title")
+        await press(app, pilot, "escape")
 
         await press(app, pilot, "escape")
         assert said not in text(app, "#wrong")
@@ -453,6 +455,21 @@ async def test_a_failure_among_several_is_kept_with_its_reason(
         assert "copy what failed" in text(app, "#keys")
         await press(app, pilot, "escape")
         assert "stopped 2 of 3, 1 failed" in text(app, "#wrong")
+
+
+async def test_what_is_wrong_is_told_before_what_was_done(
+    make_app: Callable[..., TopconApp], actions: NotingActions
+) -> None:
+    del actions
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await select(pilot, app, "hog")
+        await press(app, pilot, "S", "y")
+        app.say("saved")
+        assert "stopped hog in " in text(app, "#wrong")
+
+        app.action_set_theme("nosuch")
+        assert "nosuch: there is no such theme" in text(app, "#wrong")
 
 
 async def test_it_goes_on_where_nobody_looks_and_says_how_far_it_is(

@@ -14,7 +14,7 @@ from topcon.ui.messages import SamplerFailed, SnapshotReady
 from topcon.ui.screens import detail
 from topcon.ui.screens.detail import DetailScreen
 from topcon.ui.screens.help import HelpScreen
-from topcon.ui.screens.sort import SortScreen
+from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import Lines
 from topcon.ui.widgets.small import LEAST_WIDTH
@@ -183,7 +183,7 @@ async def test_sorting_by_the_menu_and_by_steps(make_app: Callable[..., TopconAp
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("s")
-        assert isinstance(app.screen, SortScreen)
+        assert isinstance(app.screen, MenuScreen)
         await pilot.press("n")
         await pilot.pause()
         assert names(app)[0] == "done"

@@ -83,7 +83,7 @@ async def test_a_filter_that_is_none_is_not_saved(
     async with app.run_test(size=SIZE) as pilot:
         await save(pilot, "back")
 
-        assert [reason in note.message for note in app._notifications] == [True]
+        assert reason in told(app)
     assert default_file().read_text() == before
 
 

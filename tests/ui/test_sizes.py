@@ -41,3 +41,21 @@ async def test_growing_again_brings_the_tree_back(make_app: Callable[..., Topcon
         await pilot.pause()
 
         assert app.screen.query_one(TreeTable).row is not None
+
+
+@pytest.mark.parametrize("keys", [("slash", "escape"), ("colon", "escape"), ("6",), ("enter",)])
+async def test_a_terminal_that_becomes_too_small_shows_the_sentence_alone(
+    make_app: Callable[..., TopconApp], keys: tuple[str, ...]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.resize_terminal(30, 8)
+        await pilot.pause()
+        small = app.screen.query_one(Small)
+
+        assert (small.region.y, app.screen.show_vertical_scrollbar) == (0, False)
+        assert [each for each in app.screen.children if each.region.height and each is not small] == []

@@ -161,6 +161,20 @@ async def test_a_theme_of_a_name_is_worn_and_one_that_is_not_there_is_told_of(
         assert app.theme == "paper"
 
 
+async def test_what_is_wrong_with_a_theme_is_told_after_the_command_has_gone(
+    make_app: Callable[..., TopconApp], own: Path
+) -> None:
+    own.joinpath("broken.toml").write_text("[colors", encoding="utf-8")
+    app = make_app()
+    async with app.run_test(size=(200, 30)) as pilot:
+        await pilot.press("colon", *"theme", "space", *"broken", "enter")
+        await rested(pilot)
+        said = "".join(span.text for line in app.screen.query_one("#wrong", Lines)._lines for span in line)
+
+        assert "broken.toml: " in said
+        assert app.theme == "topcon-dark"
+
+
 async def test_a_theme_that_is_worn_is_read_again(make_app: Callable[..., TopconApp], own: Path) -> None:
     text = own.joinpath("mine.toml")
     content = "\n".join(

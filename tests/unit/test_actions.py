@@ -235,8 +235,10 @@ class Desk:
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
-    def consequences(self, verb: Verb, snapshot: Snapshot, way: Way = Way.RUNTIME) -> list[str]:
-        return self.actions.consequences(verb, snapshot.containers[docker_key("web")], snapshot, way)
+    def consequences(
+        self, verb: Verb, snapshot: Snapshot, way: Way = Way.RUNTIME, signal: str = "SIGKILL"
+    ) -> list[str]:
+        return self.actions.consequences(verb, snapshot.containers[docker_key("web")], snapshot, way, signal)
 
 
 HIERARCHIES = Hierarchies("/sys/fs/cgroup", {}, is_partial=False)
@@ -539,6 +541,11 @@ def test_an_outcome_is_a_line(verb: Verb, expected: str) -> None:
     assert Outcome(request, 1.234, "it refused").text == f"{verb} web: it refused"
 
 
+def test_a_signal_that_it_may_outlive_is_sent_and_no_more() -> None:
+    assert Outcome(request_for(Verb.KILL, web(), signal="hup"), 1.234).text == "sent SIGHUP to web in 1.2 s"
+    assert Outcome(request_for(Verb.STOP, web(), signal="hup"), 1.234).text == "stopped web in 1.2 s"
+
+
 @pytest.mark.parametrize("verb", ALL)
 @pytest.mark.parametrize("started", [STARTED_NS + 1, STARTED_NS - 1, None, 0])
 def test_a_container_that_was_started_again_since_is_left_alone(desk: Desk, verb: Verb, started: int | None) -> None:
@@ -719,7 +726,8 @@ def test_the_kernel_is_told_what_was_agreed_to_even_if_the_daemon_is_back(
     assert outcome.error is None
     assert desk.kernel.told == [tuple(desk.host.proc_root if each == "PROC" else each for each in told)]
     assert desk.daemon.told == []
-    assert outcome.text == f"{verb.past} web in 0.2 s, through the kernel"
+    done = "sent SIGHUP to" if signal == "hup" else verb.past
+    assert outcome.text == f"{done} web in 0.2 s, through the kernel"
     (line,) = desk.lines()
     assert (line["way"], line["action"], line["result"]) == ("kernel", str(verb), "done")
 
@@ -1092,6 +1100,40 @@ def test_whether_the_first_process_heeds_the_stop_signal(
     assert desk.consequences(Verb.STOP, snapshot) == expected
     assert desk.consequences(Verb.RESTART, snapshot) == expected
     assert desk.consequences(Verb.KILL, snapshot) == []
+
+
+@pytest.mark.parametrize(
+    ("signal", "caught", "ignored", "ns_pids", "expected", "is_end"),
+    [
+        ("SIGKILL", 0, 0, (9, 1), [], True),
+        ("SIGTERM", TERM, 0, (9, 1), ["its first process handles SIGTERM"], True),
+        ("15", 0, TERM, (9, 1), ["its first process ignores SIGTERM: nothing happens"], False),
+        ("SIGTERM", 0, 0, (9, 1), ["its first process does not handle SIGTERM: nothing happens"], False),
+        ("SIGTERM", 0, 0, (9,), [], True),
+        ("SIGHUP", 1, 0, (9, 1), ["its first process handles SIGHUP"], False),
+        ("SIGHUP", 0, 0, (9,), [], True),
+        ("SIGWINCH", 0, 0, (9,), [], False),
+        ("SIGSTOP", 0, 0, (9, 1), [], False),
+        ("SIGCONT", 0, 0, (9, 1), [], False),
+    ],
+)
+def test_what_a_signal_does_to_the_first_process(
+    desk: Desk,
+    signal: str,
+    caught: int,
+    ignored: int,
+    ns_pids: tuple[int, ...],
+    expected: list[str],
+    *,
+    is_end: bool,
+) -> None:
+    written(desk, caught=caught, ignored=ignored)
+    connections(desk, 1, "tcp")
+    snapshot = snapshot_after(sample_of(alive(process={"ns_pids": ns_pids})))
+
+    lines = desk.consequences(Verb.KILL, snapshot, signal=signal)
+
+    assert lines == expected + ["1 open TCP connection will be cut"] * is_end
 
 
 @pytest.mark.parametrize("stop_signal", ["SIGBOGUS", "", "0", "\x1b[2J", "RTMIN+99"])

@@ -117,6 +117,8 @@ def test_all_is_offered_in_an_empty_line() -> None:
         ("topcon costs", "sources"),
         ("nmsp", "namespaces"),
         (":HELP", "help"),
+        ("ns", "namespaces"),
+        ("q!", "quit"),
         ("theme p", "theme paper"),
         ("theme light", "theme topcon-light"),
         ("theme ", "theme topcon-dark"),

@@ -94,6 +94,16 @@ def test_each_container_has_a_line() -> None:
     ]
 
 
+def test_signals_that_they_may_outlive_are_sent_and_no_more() -> None:
+    web, db = (request_for(Verb.KILL, node_of(name), signal="SIGTERM") for name in ("web", "db"))
+    sent, failed = Step(web, 7.0, Outcome(web, 1.2)), Step(db, 7.0, Outcome(db, 1.2, "it refused"))
+    some, both = batch(sent, failed), batch(sent, sent)
+
+    assert summary(some, None).text == "sent SIGTERM to 1 of 2, 1 failed"
+    assert summary(both, None).text == "sent SIGTERM to 2 containers"
+    assert " ".join(lines(some)[1].split()) == "web sent SIGTERM in 1.2 s"
+
+
 def test_the_newest_comes_first() -> None:
     shown = lines(batch(ended("a")), batch(ended("b")))
 

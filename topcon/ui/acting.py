@@ -73,7 +73,7 @@ class Acting:
 
         def look() -> None:
             until_s = time.monotonic() + LOOK_S
-            targets = tuple(self._target(verb, each, snapshot, until_s) for each in containers)
+            targets = tuple(self._target(verb, each, snapshot, until_s, signal) for each in containers)
             question = Question(verb, targets, signal)
             if question.possible:
                 self._app.call_later(self._question, question)
@@ -82,7 +82,7 @@ class Acting:
 
         self._app.run_worker(look, thread=True, group="question", exclusive=True)
 
-    def _target(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, until_s: float) -> Target:
+    def _target(self, verb: Verb, container: ContainerNode, snapshot: Snapshot, until_s: float, signal: str) -> Target:
         from topcon.ui.question import UNSEEN, Target  # noqa: PLC0415  not before it is asked for
 
         way = self._actions.way(verb, container) if verb in self._actions.verbs(container) else None
@@ -90,7 +90,7 @@ class Acting:
             return Target(container, None, obstacle=self._actions.obstacle(verb, container))
         if time.monotonic() > until_s:
             return Target(container, way, (UNSEEN,))
-        return Target(container, way, tuple(self._actions.consequences(verb, container, snapshot, way)))
+        return Target(container, way, tuple(self._actions.consequences(verb, container, snapshot, way, signal)))
 
     def _question(self, question: Question) -> None:
         from topcon.ui.screens.confirm import ConfirmScreen  # noqa: PLC0415  not before it is asked for

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual import actions as textual_actions
+from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import ModalScreen
@@ -17,10 +18,11 @@ from textual.widgets import Input
 from topcon.columns import BY_NAME, SETS
 from topcon.errors import UsageError
 from topcon.filter import NO_FILTERS, parse_filter
+from topcon.findings import DEFAULT_THRESHOLDS
 from topcon.text import printable
 from topcon.ui.acting import Acting
 from topcon.ui.ascii_driver import AsciiDriver
-from topcon.ui.bindings import KEYS, NO_KEYS, Group, Place, checked
+from topcon.ui.bindings import KEYS, NO_KEYS, Group, Place, checked, to_name, to_textual
 from topcon.ui.capabilities import EVERYTHING, Capabilities
 from topcon.ui.colors import limit_colors
 from topcon.ui.command import COMMANDS, Argument, parse_saved
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from topcon.actions import Actions
+    from topcon.findings import Thresholds
     from topcon.model.sample import ContainerId, LogLine
     from topcon.model.snapshot import Snapshot
     from topcon.rows import ViewState
@@ -121,6 +124,7 @@ class TopconApp(App[int], inherit_bindings=False):
         view: ViewState | None = None,
         save: Save | None = None,
         endpoint: str | None = None,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
         tail: Callable[[ContainerId], tuple[LogLine, ...]] | None = None,
         on_drawn: Callable[[float], object] | None = None,
     ) -> None:
@@ -132,7 +136,7 @@ class TopconApp(App[int], inherit_bindings=False):
         drawing, and all else on the thread of the screen, took since the one before.
         ``capabilities`` are those of the terminal, and ``warning`` is said at first. ``view`` is what the tree
         shows at first. ``save`` writes what was chosen into the configuration file and tells what it wrote, or raises
-        UsageError.
+        UsageError. ``thresholds`` are those of the findings.
         """
         super().__init__(driver_class=AsciiDriver if capabilities.is_ascii else TerminalDriver)
         limit_colors(self, capabilities.colors)
@@ -158,6 +162,7 @@ class TopconApp(App[int], inherit_bindings=False):
         self._is_paint_owed = False
         self._sent: deque[tuple[int, int]] = deque(maxlen=TERMINAL_SAMPLES)
         self._endpoint = endpoint
+        self._thresholds = thresholds
         self._save = save
         self._is_saving = False
         self._on_drawn = on_drawn
@@ -347,6 +352,7 @@ class TopconApp(App[int], inherit_bindings=False):
             is_read_only=self._acting is None,
             has_mouse=self._has_mouse,
             endpoint=self._endpoint,
+            thresholds=self._thresholds,
             hidden=hidden_of(self._tree.view),
             only_sick=self._tree.view.only_sick,
             marked=len(keys_of(self._tree.view.marks)),
@@ -365,11 +371,12 @@ class TopconApp(App[int], inherit_bindings=False):
         if self._refusal is not None:
             return fitted([Span(f" {printable(self._refusal)}", Tone.BAD)], width)
         notice = self._acting.notice(self._newest) if self._acting is not None else None
+        said = self._said[0] if self._said is not None and time.monotonic() < self._said[1] else None
+        if said is not None and (notice is None or said.tone is Tone.BAD):
+            notice = said
         if notice is not None and notice.tone is Tone.BAD:
             # A failure has the line to itself: its reason is what counts.
             return fitted([notice._replace(text=f" {notice.text}")], width)
-        if notice is None and self._said is not None and time.monotonic() < self._said[1]:
-            notice = self._said[0]
         return wrong_line(self._shown, notice, width) if self._shown else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -474,6 +481,25 @@ class TopconApp(App[int], inherit_bindings=False):
             self._refusal = None
             self._draw()
 
+    async def on_event(self, event: events.Event) -> None:
+        """Take escape and the character right behind it for two keys, where nobody wants them for one.
+
+        tmux and slow lines send them together, as terminals send alt with a character.
+        """
+        character = event.character if isinstance(event, events.Key) and event.key.startswith("alt+") else None
+        if character is None or not character.isprintable() or self._is_wanted(event):
+            await super().on_event(event)
+            return
+        taker = self.focused or self.screen
+        await super().on_event(events.Key("escape", "\x1b"))
+        # Not before the escape has been taken, and has done what it does.
+        taker.call_later(self.post_message, events.Key(to_name(character), character))
+
+    def _is_wanted(self, event: events.Event) -> bool:
+        """Whether a person has given this key something to do."""
+        keys = {to_textual(key) for keys in self._keys_in_force.values() for key in keys}
+        return isinstance(event, events.Key) and event.key in keys
+
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do what was typed."""
         if isinstance(event.input, CommandLine):
@@ -491,8 +517,7 @@ class TopconApp(App[int], inherit_bindings=False):
         """Wear the theme of that name."""
         wrong = self._try_on(name)
         if wrong is not None:
-            self._refusal = wrong
-            self._draw_wrong()
+            self.say(wrong, Tone.BAD)
 
     def _try_on(self, name: str) -> str | None:
         """Wear the theme of that name; where that cannot be, say why."""
@@ -508,9 +533,9 @@ class TopconApp(App[int], inherit_bindings=False):
 
         self.push_screen(ThemeScreen(theme_names(), self.theme, self._try_on, self._capabilities.colors))
 
-    def say(self, text: str) -> None:
-        """Say what was done, for a while, in the line of what is wrong."""
-        self._said = Span(printable(text), Tone.GOOD), time.monotonic() + SAID_S
+    def say(self, text: str, tone: Tone = Tone.GOOD) -> None:
+        """Say what was done, or why it was not, for a while, in the line of what is wrong."""
+        self._said = Span(printable(text), tone), time.monotonic() + SAID_S
         self._draw_wrong()
 
     def on_said(self, message: Said) -> None:
@@ -546,13 +571,13 @@ class TopconApp(App[int], inherit_bindings=False):
         text = self._tree.filter_text
         filters = {**self._tree.filters, name: text}
         if not text:
-            self._tell_saved("there is no filter to save; / sets one", is_wrong=True)
+            self.say("there is no filter to save; / sets one", Tone.BAD)
             return
         try:
             # It may be made of itself.
             parse_filter(f"@{name}", filters)
         except ValueError as error:
-            self._tell_saved(str(error), is_wrong=True)
+            self.say(str(error), Tone.BAD)
         else:
             self._tree.filters = filters
             self._write({("filters", name): text})

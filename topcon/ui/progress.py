@@ -36,10 +36,10 @@ def summary(batch: Batch, snapshot: Snapshot | None) -> Span:
         more = f", {len(failed)} failed" if failed else ""
         return Span(f"{batch.verb.ongoing} {ended} of {len(steps)} …{more}", Tone.WARN if failed else Tone.ACCENT)
     if failed:
-        return Span(f"{batch.verb.past} {done} of {len(steps)}, {len(failed)} failed", Tone.BAD)
+        return Span(f"{steps[0].request.past} {done} of {len(steps)}, {len(failed)} failed", Tone.BAD)
     warning = next((step.outcome.warning for step in steps if step.outcome and step.outcome.warning), None)
     logged = f", but {printable(warning)}" if warning else ""
-    return Span(f"{batch.verb.past} {done} containers{logged}", Tone.WARN if warning else Tone.GOOD)
+    return Span(f"{steps[0].request.past} {done} containers{logged}", Tone.WARN if warning else Tone.GOOD)
 
 
 def _of_one(batch: Batch, step: Step, snapshot: Snapshot | None) -> Span:
@@ -77,7 +77,7 @@ def _step_lines(batch: Batch, step: Step, snapshot: Snapshot | None, width: int)
         return [[name, Span(f"… {ago_s:.0f} s{left_text(step, snapshot)}", Tone.ACCENT)]]
     if outcome.error is None:
         tone = Tone.WARN if outcome.warning else Tone.GOOD
-        lines = [[name, Span(f"{batch.verb.past} in {outcome.took_s:.1f} s", tone)]]
+        lines = [[name, Span(f"{step.request.past.removesuffix(' to')} in {outcome.took_s:.1f} s", tone)]]
         return lines + [[Span(line, Tone.WARN)] for line in _wrapped(outcome.warning or "", width)]
     return [[name, Span("failed", Tone.BAD)], *[[Span(line, Tone.BAD)] for line in _wrapped(outcome.error, width)]]
 
