@@ -383,7 +383,10 @@ def group_of(snapshot: Snapshot, key: str) -> PodNode | None:
 
 def _group(family: _Family, tick: int) -> PodNode:
     containers = tuple(node for node in family.nodes if isinstance(node, ContainerNode))
-    usage = total(containers)._replace(cpu_history=_added([each.usage.cpu_history for each in containers], tick))
+    keys = {container.key for container in containers}
+    # As in the total: the CPU of a nested one is in its outer one's already.
+    histories = [each.usage.cpu_history for each in containers if each.outer not in keys]
+    usage = total(containers)._replace(cpu_history=_added(histories, tick))
     started_ns = min((each.started_ns for each in containers if each.started_ns is not None), default=None)
     name = family.key.partition(":")[2]
     return PodNode(family.key, PodKind.SINGLE, name, containers, usage, started_ns)

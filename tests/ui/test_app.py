@@ -488,7 +488,7 @@ async def test_every_key_in_the_footer_is_alive(make_app: Callable[..., TopconAp
     [
         ("S", "tab next  esc cancel  y yes"),
         ("P", "tab next  esc cancel  y yes"),
-        ("s", "esc back  ↑ up  ↓ down  enter sort"),
+        ("s", "esc back  ↑ up  ↓ down  enter choose"),
         ("question_mark", "esc back"),
         ("enter", "esc back  ? help  F10 quit"),
     ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual import events
 
-from topcon.ui.bindings import KEYS, Place, keys_of, to_textual
+from topcon.ui.bindings import KEYS, Place, keys_of, to_name, to_textual
 from topcon.ui.screens.help import HelpScreen
 from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.screens.namespaces import NamespaceScreen
@@ -317,6 +317,35 @@ async def test_a_character_right_behind_escape_is_a_key_of_its_own(make_app: Mak
 
         assert (line.has_focus, tree.has_focus) == (False, True)
         assert cursor(app) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "moved", "filtered", "sort", "arrangement"),
+    [
+        ("jj/hog", 2, "hog", "finding", "tree"),
+        ("jj:sort mem\n", 2, "", "mem", "tree"),
+        ("jjsm", 2, "", "mem", "tree"),
+        ("tsnj", 1, "", "name", "flat"),
+    ],
+)
+async def test_keys_that_come_all_at_once_are_done_in_their_order(
+    make_app: MakeApp, typed: str, moved: int, filtered: str, sort: str, arrangement: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        moves: list[int] = []
+        tree = app.query_one(TreeTable)
+        move = tree.action_move
+        tree.action_move = lambda rows: (moves.append(rows), move(rows))  # type: ignore[method-assign,assignment,func-returns-value]
+        for character in typed:
+            key = "enter" if character == "\n" else to_name(character)
+            app.post_message(events.Key(key, character))
+        for _ in range(4):
+            await pilot.pause()
+
+        assert sum(moves) == moved
+        view = app._tree.view
+        assert (view.filter.text, view.sort, view.arrangement) == (filtered, sort, arrangement)
 
 
 async def test_what_a_person_has_given_alt_and_a_character_is_done(make_app: MakeApp) -> None:

@@ -621,6 +621,19 @@ def test_a_group_adds_up_what_is_in_it() -> None:
     assert group_of(snapshot, "image:none") is None
 
 
+def test_a_nested_container_is_added_up_once() -> None:
+    dind, job = (
+        cores(name, used, image="dind:1", outer=outer)._replace(
+            usage=Usage(cpu_cores=used, cpu_history=history_of(used))
+        )
+        for name, used, outer in (("dind", 1.0, None), ("job", 0.75, docker_key("dind")))
+    )
+
+    (row,) = rows(tree_of(pod_of(dind, job)), ViewState(arrangement=Arrangement.IMAGES))
+
+    assert (row.line.usage.cpu_cores, row.line.usage.cpu_history.values(0, 1)) == (1.0, [1.0])
+
+
 def test_what_is_hidden_is_not_added_up() -> None:
     view = ViewState(arrangement=Arrangement.IMAGES, filter=parse_filter("web"))
 

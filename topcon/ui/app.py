@@ -482,23 +482,38 @@ class TopconApp(App[int], inherit_bindings=False):
             self._draw()
 
     async def on_event(self, event: events.Event) -> None:
-        """Take escape and the character right behind it for two keys, where nobody wants them for one.
+        """Do what a key does, and let all else happen."""
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._is_two_keys(event):
+            taker = self.focused or self.screen
+            await self._take(events.Key("escape", "\x1b"))
+            # Not before the escape has been taken, and has done what it does.
+            taker.call_later(self.post_message, events.Key(to_name(str(event.character)), event.character))
+        else:
+            await self._take(event)
+
+    def _is_two_keys(self, event: events.Key) -> bool:
+        """Whether it is escape and the character right behind it: nobody wants them for one.
 
         tmux and slow lines send them together, as terminals send alt with a character.
         """
-        character = event.character if isinstance(event, events.Key) and event.key.startswith("alt+") else None
-        if character is None or not character.isprintable() or self._is_wanted(event):
-            await super().on_event(event)
-            return
-        taker = self.focused or self.screen
-        await super().on_event(events.Key("escape", "\x1b"))
-        # Not before the escape has been taken, and has done what it does.
-        taker.call_later(self.post_message, events.Key(to_name(character), character))
+        if not event.key.startswith("alt+") or event.character is None or not event.character.isprintable():
+            return False
+        return event.key not in {to_textual(key) for keys in self._keys_in_force.values() for key in keys}
 
-    def _is_wanted(self, event: events.Event) -> bool:
-        """Whether a person has given this key something to do."""
-        keys = {to_textual(key) for keys in self._keys_in_force.values() for key in keys}
-        return isinstance(event, events.Key) and event.key in keys
+    async def _take(self, event: events.Key) -> None:
+        """Do what a key does, at once where there is nothing to type into.
+
+        On its way through the widgets, one that was typed ahead would be overtaken by one that opens a line or a menu.
+        """
+        screen = self.screen
+        if screen.is_modal or isinstance(self.focused, Input):
+            await super().on_event(event)
+        elif not await self._check_bindings(event.key, priority=True):
+            if screen is self._tree:
+                self._tree.pressed(event.key)
+            await self._check_bindings(event.key)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Do what was typed."""

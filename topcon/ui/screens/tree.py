@@ -32,7 +32,6 @@ from topcon.ui.widgets.tree_table import NEVER_S, TreeTable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -155,14 +154,14 @@ class TreeScreen(Screen[None]):
             return "nothing is sick; z shows all"
         return "nothing but what is hidden; a, x and b show it"
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, key: str) -> None:
         """From the first key on the cursor belongs to the person; one that can do nothing here says why."""
         self.query_one(TreeTable).hold()
-        active = self.active_bindings.get(event.key)
-        if isinstance(self.focused, Input) or (active is not None and active.enabled):
+        active = self.active_bindings.get(key)
+        if active is not None and active.enabled:
             return
         if active is None:
-            self.post_message(Said(f"{key_text(event.key)} does nothing here; ? shows the keys"))
+            self.post_message(Said(f"{key_text(key)} does nothing here; ? shows the keys"))
             return
         _, action, parameters = parse(active.binding.action)
         if action == "act":
