@@ -216,6 +216,22 @@ async def test_what_is_not_possible_now_does_nothing_else_in_its_place(make_app:
         assert "remove: not possible here and now" in text(app, "#wrong")
 
 
+async def test_what_only_has_a_letter_of_it_somewhere_is_not_done(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        line = await opened(pilot, "x")
+        assert "next-view" in text(app, "#offers")
+        assert "▸" not in text(app, "#offers")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert (line.is_open, app.screen is app._tree) == (True, True)
+        assert "'x': expected a command" in text(app, "#wrong")
+
+        await pilot.press("ctrl+u", *"set", "down", "enter")
+        await pilot.pause()
+        assert not line.is_open
+
+
 async def test_up_in_an_empty_line_goes_to_what_was_done_before(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
@@ -417,6 +433,20 @@ def test_a_column_of_the_line_of_keys_belongs_to_a_key() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "width", "expected"),
+    [
+        ([("enter", "keep"), ("esc", "drop"), ("space", "show, hide")], 30, "enter keep  esc drop"),
+        ([("enter", "details"), ("/", "filter"), ("?", "help"), ("q", "quit")], 32, "enter details  ? help  q quit"),
+        ([("enter", "details"), ("?", "help"), ("q", "quit")], 18, "? help  q quit"),
+    ],
+)
+def test_where_not_all_keys_find_room_the_first_stays_and_help_and_quit(
+    keys: list[tuple[str, str]], width: int, expected: str
+) -> None:
+    assert "".join(span.text for span in key_spans(keys, width)).strip() == expected
+
+
 async def test_the_mouse_is_given_away_and_taken_back_and_that_is_said(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
@@ -460,6 +490,15 @@ async def test_the_menu_of_copies_is_left_with_esc(make_app: MakeApp) -> None:
 
         assert len(app.screen_stack) == 1
         assert app.clipboard == ""
+
+
+async def test_ctrl_c_ends_it_as_what_was_interrupted(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("/", "ctrl+c")
+        await pilot.pause()
+
+    assert app.return_value == 130
 
 
 async def test_redraw_and_a_storm_of_sizes_end_in_a_right_picture(make_app: MakeApp) -> None:

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     Save = Callable[[Mapping[tuple[str, ...], object]], str]
     Follow = Callable[[Callable[[Snapshot], object], Callable[[BaseException], object]], "Following"]
 
-SIGHUP_STATUS = STATUS_BASE + 1
+SIGHUP_STATUS, SIGINT_STATUS = STATUS_BASE + 1, STATUS_BASE + 2
 LATE_S = 2.0
 """A snapshot that is older than the next one should be by so much is told to be old."""
 WARNING_S = 30.0
@@ -563,6 +563,10 @@ class TopconApp(App[int], inherit_bindings=False):
         if isinstance(self._driver, TerminalDriver):
             self._driver.set_mouse(has_mouse=self._has_mouse)
         self._draw_header()
+
+    def action_interrupt(self) -> None:
+        """Quit as a program that was interrupted."""
+        self.exit(SIGINT_STATUS)
 
     def action_redraw(self) -> None:
         """Draw all of the screen, whatever the terminal shows."""

@@ -146,7 +146,7 @@ KEYS = (
     Key("help", ("?", "f1", "h"), Place.APP, "help", Group.SCREEN, "help", "help"),
     Key("help", ("?", "f1", "h"), Place.HELP, "dismiss", Group.SCREEN, "help"),
     Key("quit", ("q", "f10"), Place.APP, "quit", Group.SCREEN, "quit", "quit"),
-    Key("interrupt", ("ctrl+c",), Place.APP, "quit", Group.SCREEN, "quit, whatever is open", is_first=True),
+    Key("interrupt", ("ctrl+c",), Place.APP, "interrupt", Group.SCREEN, "quit, whatever is open", is_first=True),
 )
 
 TOGETHER = (

@@ -171,6 +171,13 @@ def offers(text: str, commands: Sequence[Command], arguments: Mapping[str, Argum
     return [_offer(each) for each in _ranked(typed, named)]
 
 
+def is_likely(text: str, offer: Offer) -> bool:
+    """Whether what is offered first is meant: one letter says too little, unless a part of the name begins with it."""
+    typed = text.rpartition(" ")[2].removeprefix(":").lower()
+    name = offer.text.strip().rpartition(" ")[2].lower()
+    return len(typed) > 1 or any(part.startswith(typed) for part in name.split("-"))
+
+
 def _offer(command: Command) -> Offer:
     is_whole = command.metavar is None or command.bare is not None
     text = command.names[0] if command.metavar is None else f"{command.names[0]} "

@@ -248,6 +248,9 @@ def _problem_texts(problem: Problem, count: int) -> Iterator[str]:
     message = f"~/{problem.message.removeprefix(home)}" if path.startswith(home) else problem.message
     remedy = f"; {problem.remedy}" if problem.remedy else ""
     yield f"{problem.source}: {message}{remedy}" + (f" (+{count - 1}: topcon doctor)" if count > 1 else "")
+    if not path:
+        # What it comes to is said after a comma, and is in the sources.
+        yield f"{problem.source}: {message.partition(', ')[0]}"
     if path:
         # Where it stands is what one has to know.
         yield (f"1 of {count}: " if count > 1 else "") + problem.message.removeprefix(path[: path.rindex("/") + 1])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AROUND = 6
 """Lines of the terminal that are not the menu's: the frame, the title, the keys."""
-PAGE = 10
+PAGE, FAR = 10, 1000
 
 
 class Choice(NamedTuple):
@@ -44,6 +44,8 @@ class MenuScreen(ModalScreen[int | None]):
         ("down,j", "move(1)", "down"),
         Binding("pageup", f"move_to(-{PAGE})", "page up", show=False),
         Binding("pagedown", f"move_to({PAGE})", "page down", show=False),
+        Binding("home", f"move_to(-{FAR})", "first", show=False),
+        Binding("end", f"move_to({FAR})", "last", show=False),
         ("enter", "choose", "choose"),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -47,6 +48,8 @@ class ThemeScreen(ModalScreen[None]):
         ("escape,q", "back", "back"),
         ("up,k", "move(-1)", "up"),
         ("down,j", "move(1)", "down"),
+        Binding("home,pageup", "move_to(0)", "first", show=False),
+        Binding("end,pagedown", "move_to(-1)", "last", show=False),
     ]
 
     def __init__(
@@ -101,6 +104,10 @@ class ThemeScreen(ModalScreen[None]):
     def action_move(self, steps: int) -> None:
         """Move the cursor, around the ends."""
         self._go((self._index + steps) % len(self._names))
+
+    def action_move_to(self, index: int) -> None:
+        """Move the cursor to an end."""
+        self._go(index % len(self._names))
 
     def _go(self, index: int) -> None:
         self._index = index

@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from topcon.text import printable
-from topcon.ui.command import NAMES, find, offers, parse_command
+from topcon.ui.command import NAMES, find, is_likely, offers, parse_command
 from topcon.ui.spans import Span, Tone, spread
 from topcon.ui.widgets.field import Field
 from topcon.ui.widgets.keys import Keys
@@ -115,7 +115,10 @@ class CommandLine(Field):
         return call
 
     def _is_unfinished(self) -> bool:
-        """Whether something is typed that is no name, or none of the choices."""
+        """Whether what is typed is no name, or none of the choices, but something of one."""
+        listed = self._offers()
+        if not listed or not is_likely(self.value, listed[0]):
+            return False
         command, argument = find(self.value, self._commands)
         if command is None or command.metavar is None or not argument:
             return command is None and bool(self.value.strip())
@@ -144,7 +147,8 @@ class CommandLine(Field):
 
     def _show(self) -> None:
         listed = self._offers()
-        marked = self._chosen if self._chosen is not None else 0 if self.value.strip() else None
+        has_first = bool(listed and self.value.strip()) and is_likely(self.value, listed[0])
+        marked = self._chosen if self._chosen is not None else 0 if has_first else None
         # At the edge there is room for what tells where in the list they are.
         width = self.screen.size.width - 2
         lines = [_spans(offer, width, is_chosen=at == marked) for at, offer in enumerate(listed)]

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
+STAYING = frozenset(("help", "quit"))
+
+
 def key_spans(keys: list[tuple[str, str]], width: int) -> Spans:
-    """Write key and meaning, one after the other; the last ones, help and quit, stay when not all fit."""
+    """Write key and meaning, one after the other; when not all fit, the first stays, and so do help and quit."""
     shown = list(keys)
     while len(shown) > 1 and width_of(_spans(shown)) > width:
-        del shown[max(len(shown) - 3, 0)]
+        given_way = [at for at, (_, meaning) in enumerate(shown) if at and meaning not in STAYING]
+        del shown[given_way[-1] if given_way else 0]
     return _spans(shown)
 
 
