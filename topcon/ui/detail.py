@@ -94,7 +94,7 @@ def _findings(snapshot: Snapshot, node: Node) -> list[Spans]:
             tone = severity_tone(finding.severity)
             mark = SEVERITY_MARKS.get(finding.severity, "·")
             of = f"{printable(names[finding.target])}: " if len(containers) > 1 else ""
-            lines.append([Span(f" {mark} "), Span(f"{of}{finding.summary}", tone)])
+            lines.append([Span(f" {mark} {of}{finding.summary}", tone)])
             if finding.severity > Severity.INFO:
                 lines.append([Span("   "), Span(finding.advice, Tone.DIM)])
     return [*lines, []] if lines else []
