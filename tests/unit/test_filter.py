@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from samples import HOSTILE_NAMES, container_id, node_of, pod_of, unhurried
 
 from topcon.filter import (
-    LONGEST_MATCHED,
-    LONGEST_PATTERN,
     MOST_NAMED,
     MOST_NESTED,
     NUMBER_FIELDS,
@@ -24,6 +22,7 @@ from topcon.filter import (
 )
 from topcon.model.sample import Health, PodKind, Port, State
 from topcon.model.snapshot import PressureShare, PressureShares, Usage
+from topcon.pattern import LONGEST_MATCHED, LONGEST_PATTERN
 
 if TYPE_CHECKING:
     from topcon.filter import NumberField
