@@ -173,18 +173,23 @@ async def test_marks_stay_when_rows_move_and_go_with_their_container(
 
 
 @pytest.mark.parametrize(
-    ("keys", "name", "verb"),
+    ("keys", "name", "verb", "done"),
     [
-        (("S",), "hog", Verb.STOP),
-        (("S",), "done", Verb.START),
-        (("R",), "hog", Verb.RESTART),
-        (("P",), "hog", Verb.PAUSE),
-        (("K", "enter"), "hog", Verb.KILL),
-        (("f9", "enter"), "hog", Verb.KILL),
+        (("S",), "hog", Verb.STOP, "stopped"),
+        (("S",), "done", Verb.START, "started"),
+        (("R",), "hog", Verb.RESTART, "restarted"),
+        (("P",), "hog", Verb.PAUSE, "paused"),
+        (("K", "enter"), "hog", Verb.KILL, "sent SIGTERM to"),
+        (("f9", "down", "enter"), "hog", Verb.KILL, "killed"),
     ],
 )
 async def test_an_action_asks_first_and_is_done_on_yes(
-    make_app: Callable[..., TopconApp], actions: NotingActions, keys: tuple[str, ...], name: str, verb: Verb
+    make_app: Callable[..., TopconApp],
+    actions: NotingActions,
+    keys: tuple[str, ...],
+    name: str,
+    verb: Verb,
+    done: str,
 ) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
@@ -196,7 +201,7 @@ async def test_an_action_asks_first_and_is_done_on_yes(
         await press(app, pilot, "y")
 
         assert asked(actions) == [(verb, name)]
-        assert f"{verb.past} {name} in 1.5 s" in text(app, "#wrong")
+        assert f"{done} {name} in 1.5 s" in text(app, "#wrong")
 
 
 @pytest.mark.parametrize("answer", ["enter", "escape", "n", "q"])

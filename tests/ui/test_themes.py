@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.style import Style
 from textual.color import Color
+from textual.strip import Strip
 
 from topcon.ui import app as app_module
 from topcon.ui.capabilities import Capabilities, Colors
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rich.color import ColorSystem
+    from rich.style import Style
     from textual.pilot import Pilot
 
     from topcon.ui.app import TopconApp
@@ -208,14 +210,14 @@ def drawn(make_app: Callable[..., TopconApp], monkeypatch: pytest.MonkeyPatch) -
     from tests.ui.test_drawing import CountingDriver, settled  # noqa: PLC0415  a driver that keeps what is written
 
     monkeypatch.setattr(app_module, "has_terminal", lambda: True)
-    render = Style.render
+    render = Strip.render_style
 
-    def render_anew(style: Style, *arguments: Any, **options: Any) -> str:
+    def render_anew(style: Style, text: str, color_system: ColorSystem) -> str:
         """Styles keep what they once were for the terminal; tests have several."""
         style._ansi = None
-        return render(style, *arguments, **options)
+        return render(style, text, color_system)
 
-    monkeypatch.setattr(Style, "render", render_anew)
+    monkeypatch.setattr(Strip, "render_style", staticmethod(render_anew))
 
     async def draw(colors: Colors, theme: str = "topcon-dark") -> str:
         app = make_app(theme, capabilities=Capabilities(colors))

@@ -69,7 +69,7 @@ def _table(table: Table) -> str:
 
 
 def _explained(text: str) -> str:
-    return "".join(f"## {line}\n" for line in wrap(text, _WIDTH))
+    return "".join(f"## {line}\n" for line in wrap(text, _WIDTH, break_on_hyphens=False))
 
 
 def _value(value: object) -> str:
