@@ -35,6 +35,7 @@ TO_END_S = 10.0
 PROGRAM = """
 import json, sys, threading
 from pathlib import Path
+import topcon.ui.app
 from samples import running, sample_of, snapshot_after
 from topcon.ui.app import Following, TopconApp
 from topcon.ui.driver import Outlet
@@ -42,6 +43,8 @@ from topcon.ui.themes import load_theme
 
 noted = {"ticks": 0, "frames": 0, "waiting": 0, "largest": 0, "is_behind": False}
 flush = Outlet.flush
+# A frozen screen is never told to be old: that would change while it is looked at.
+topcon.ui.app.LATE_S = 10_000.0
 
 def noting_flush(outlet):
     if not outlet.is_behind:

@@ -12,6 +12,7 @@ from topcon.ui.screens.help import HelpScreen
 from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.screens.namespaces import NamespaceScreen
 from topcon.ui.screens.sources import SourceScreen
+from topcon.ui.screens.tree import TreeScreen
 from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandLine, Offers
 from topcon.ui.widgets.keys import Keys, key_at, key_spans
@@ -499,6 +500,43 @@ async def test_ctrl_c_ends_it_as_what_was_interrupted(make_app: MakeApp) -> None
         await pilot.pause()
 
     assert app.return_value == 130
+
+
+@pytest.mark.parametrize("behind", ["6", "4", "?", "s", "c", "y", "/x", ":theme"])
+async def test_what_is_typed_behind_a_quit_does_nothing(make_app: MakeApp, behind: str) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        for character in f"q{behind}":
+            app.post_message(events.Key(to_name(character), character))
+        await pilot.pause()
+
+    assert app.return_code == 0
+
+
+@pytest.mark.parametrize("over", [(), (HelpScreen,)])
+async def test_a_storm_of_keys_opens_and_closes_what_they_say(make_app: MakeApp, over: tuple[type, ...]) -> None:
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        for character in "6161464?\b4:\b4s\bc\by\b6?q1" * 3 + "?" * len(over):
+            key = "escape" if character == "\b" else to_name(character)
+            app.post_message(events.Key(key, character))
+        for _ in range(100):
+            await pilot.pause()
+
+        assert [type(screen) for screen in app.screen_stack] == [TreeScreen, *over]
+
+
+async def test_a_storm_of_keys_with_a_quit_in_it_ends_well(make_app: MakeApp) -> None:
+    """Also where a quit overtakes the key before it, on its way through a dialog."""
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        for character in "6161464?q:\bs\bc\by\b?4" * 5:
+            key = "escape" if character == "\b" else to_name(character)
+            app.post_message(events.Key(key, character))
+        for _ in range(100):
+            await pilot.pause()
+
+    assert app.return_code == 0
 
 
 async def test_redraw_and_a_storm_of_sizes_end_in_a_right_picture(make_app: MakeApp) -> None:

@@ -13,6 +13,7 @@ from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import ModalScreen
+from textual.widget import AwaitMount
 from textual.widgets import Input
 
 from topcon.columns import BY_NAME, SETS
@@ -158,6 +159,7 @@ class TopconApp(App[int], inherit_bindings=False):
         self._said: tuple[Span, float] | None = None
         self._has_mouse = True
         self._titled_s = float("-inf")
+        self._is_ending = False
         self._is_draw_owed = False
         self._is_paint_owed = False
         self._sent: deque[tuple[int, int]] = deque(maxlen=TERMINAL_SAMPLES)
@@ -193,6 +195,18 @@ class TopconApp(App[int], inherit_bindings=False):
         with ending_on_signals(end, self._close_actions):
             status = self.run()
         return self.return_code or status or 0
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """End with this status, and take no more keys; what is being opened stands first.
+
+        It would get no widgets any more.
+        """
+        self._is_ending = True
+        self.call_later(self._exit_standing, partial(super().exit, result, return_code, message))
+
+    async def _exit_standing(self, leave: Callable[[], None]) -> None:
+        await AwaitMount(self.screen, [self.screen])
+        leave()
 
     def _close_actions(self) -> None:
         if self._acting is not None:
@@ -485,6 +499,8 @@ class TopconApp(App[int], inherit_bindings=False):
         """Do what a key does, and let all else happen."""
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
+        elif self._is_ending:
+            event.stop()
         elif self._is_two_keys(event):
             taker = self.focused or self.screen
             await self._take(events.Key("escape", "\x1b"))
