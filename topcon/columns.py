@@ -399,6 +399,26 @@ def _stalled(
     )
 
 
+def _some_and_all_stalled(kind: str, short: str, letters: str, what: str, code: str) -> tuple[Column, Column]:
+    """Make both columns of a pressure: in which some, and in which all processes waited."""
+    name = f"psi-{'mem' if kind == 'memory' else kind}"
+    return (
+        _stalled(
+            (name, f"PSI·{short}", letters[0], 110),
+            lambda line: _some(line, kind),
+            f"time in which some waited for {what}",
+            code,
+        ),
+        _stalled(
+            (f"{name}-full", f"FULL·{short}", letters[1], 110),
+            lambda line: _full(line, kind),
+            f"time in which all waited for {what}",
+            code,
+            least=Severity.CRITICAL,
+        ),
+    )
+
+
 def _count(start: tuple[str, str, str, int], value: Callable[[Line], int | None], meaning: str, *codes: str) -> Column:
     """Make a column of a count, in the same way."""
     name, title, letter, priority = start
@@ -563,45 +583,9 @@ COLUMNS = (
         "io-stalled",
         "memory-stalled",
     ),
-    _stalled(
-        ("psi-cpu", "PSI·C", "P", 110),
-        lambda line: _some(line, "cpu"),
-        "time in which some waited for a CPU",
-        "cpu-starved",
-    ),
-    _stalled(
-        ("psi-cpu-full", "FULL·C", "X", 110),
-        lambda line: _full(line, "cpu"),
-        "time in which all waited for a CPU",
-        "cpu-starved",
-        least=Severity.CRITICAL,
-    ),
-    _stalled(
-        ("psi-mem", "PSI·M", "e", 110),
-        lambda line: _some(line, "memory"),
-        "time in which some waited for memory",
-        "memory-stalled",
-    ),
-    _stalled(
-        ("psi-mem-full", "FULL·M", "E", 110),
-        lambda line: _full(line, "memory"),
-        "time in which all waited for memory",
-        "memory-stalled",
-        least=Severity.CRITICAL,
-    ),
-    _stalled(
-        ("psi-io", "PSI·I", "o", 110),
-        lambda line: _some(line, "io"),
-        "time in which some waited for a disk",
-        "io-stalled",
-    ),
-    _stalled(
-        ("psi-io-full", "FULL·I", "Y", 110),
-        lambda line: _full(line, "io"),
-        "time in which all waited for a disk",
-        "io-stalled",
-        least=Severity.CRITICAL,
-    ),
+    *_some_and_all_stalled("cpu", "C", "PX", "a CPU", "cpu-starved"),
+    *_some_and_all_stalled("memory", "M", "eE", "memory", "memory-stalled"),
+    *_some_and_all_stalled("io", "I", "oY", "a disk", "io-stalled"),
     _bytes(("rx", "NET↓", "r", 30), lambda line: line.usage.rx_bytes_per_second, "received, bytes a second"),
     _bytes(("tx", "NET↑", "x", 30), lambda line: line.usage.tx_bytes_per_second, "sent, bytes a second"),
     _bytes(("rx-total", "RX", "v", 110), lambda line: line.usage.rx_bytes, "bytes received since the start"),

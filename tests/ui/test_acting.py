@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual import events
 
+from tests.ui.looking import select, text
 from topcon.actions import Verb
 from topcon.model.sample import State
 from topcon.ui.messages import SnapshotReady
 from topcon.ui.screens.confirm import ConfirmScreen
 from topcon.ui.screens.progress import ProgressScreen
 from topcon.ui.screens.signals import SignalScreen
-from topcon.ui.widgets.lines import Lines
-from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,28 +28,6 @@ if TYPE_CHECKING:
 
 SIZE = (120, 30)
 SHOP = ["shop-db-1", "shop-web-1", "shop-worker-1"]
-
-
-def text(app: TopconApp, query: str) -> str:
-    """What a widget of the screen on top shows."""
-    widget = app.screen.query_one(query)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-def behind(app: TopconApp, query: str) -> str:
-    """What a line of the tree's screen shows."""
-    widget = app.screen_stack[0].query_one(query, Lines)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
-    await pilot.press("home")
-    for _ in range(20):
-        row = app.screen_stack[0].query_one(TreeTable).row
-        if row is not None and row.line.node.name == name:
-            return
-        await pilot.press("down")
-    pytest.fail(f"no row is called {name}")
 
 
 async def settled(app: TopconApp, pilot: Pilot[Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fakes import FakeHost
 from textual import events
 
+from tests.ui.looking import select, text
 from topcon.model.sample import LogLine
 from topcon.ui import app as app_module
 from topcon.ui.messages import SamplerFailed, SnapshotReady
@@ -41,21 +42,6 @@ def selected(app: TopconApp) -> str:
     row = app.screen_stack[0].query_one(TreeTable).row
     assert row is not None
     return row.line.node.name
-
-
-def text(app: TopconApp, query: str = "#tree") -> str:
-    """What a widget of the screen on top shows."""
-    widget = app.screen.query_one(query)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
-    await pilot.press("home")
-    for _ in range(20):
-        if selected(app) == name:
-            return
-        await pilot.press("down")
-    pytest.fail(f"no row is called {name}")
 
 
 async def test_the_sick_come_first_and_the_stopped_last(make_app: Callable[..., TopconApp]) -> None:

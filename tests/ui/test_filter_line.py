@@ -8,6 +8,7 @@ import pytest
 from samples import HOSTILE_NAMES, unsafe
 from textual import events
 
+from tests.ui.looking import text
 from topcon.ui.filtering import LONGEST
 from topcon.ui.messages import SnapshotReady
 from topcon.ui.widgets.filter_line import FilterBar, FilterLine
@@ -32,11 +33,6 @@ def selected(app: TopconApp) -> str:
     row = app.screen_stack[0].query_one(TreeTable).row
     assert row is not None
     return row.line.node.name
-
-
-def text(app: TopconApp, query: str) -> str:
-    widget = app.screen.query_one(query)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
 
 
 def line(app: TopconApp) -> FilterLine:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual import events
 
+from tests.ui.looking import select, text
 from topcon.ui.bindings import KEYS, Place, keys_of, to_name, to_textual
 from topcon.ui.screens.help import HelpScreen
 from topcon.ui.screens.menu import MenuScreen
@@ -23,29 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.pilot import Pilot
-    from textual.widget import Widget
 
     from topcon.ui.app import TopconApp
 
     MakeApp = Callable[..., TopconApp]
 
 SIZE = (120, 40)
-
-
-def text(app: TopconApp, selector: str) -> str:
-    widget: Widget = app.screen.query_one(selector)
-    return "\n".join(widget.render_line(y).text for y in range(widget.size.height))
-
-
-async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
-    await pilot.press("home")
-    for _ in range(20):
-        row = app.query_one(TreeTable).row
-        assert row is not None
-        if row.line.node.name == name:
-            return
-        await pilot.press("down")
-    raise AssertionError(name)
 
 
 async def opened(pilot: Pilot[Any], typed: str = "") -> CommandLine:
