@@ -1,16 +1,17 @@
-"""What a person sees and does first: reads a widget, goes to a row."""
+"""What a person sees and does first: reads a widget, goes to a row, types."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual import events
 
+from topcon.ui.bindings import to_name
 from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
-    from textual.screen import Screen
 
     from topcon.ui.app import TopconApp
 
@@ -18,15 +19,10 @@ ROWS = 20
 """More than any of the trees here has."""
 
 
-def text(app: TopconApp, query: str = "#tree", screen: Screen[Any] | None = None) -> str:
-    """What a widget shows, of the screen on top or of another one."""
-    widget = (screen or app.screen).query_one(query)
+def text(app: TopconApp, query: str = "#tree") -> str:
+    """What a widget of the screen on top shows."""
+    widget = app.screen.query_one(query)
     return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-def behind(app: TopconApp, query: str) -> str:
-    """What a widget of the tree's screen shows, whatever lies over it."""
-    return text(app, query, app.screen_stack[0])
 
 
 async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
@@ -38,3 +34,10 @@ async def select(pilot: Pilot[Any], app: TopconApp, name: str) -> None:
             return
         await pilot.press("down")
     pytest.fail(f"no row is called {name}")
+
+
+def typed_ahead(app: TopconApp, characters: str) -> None:
+    """Have keys come all at once, as in one packet of a slow line: none waits for what the one before it does."""
+    named = {"\x1b": "escape", "\r": "enter"}
+    for character in characters:
+        app.post_message(events.Key(named.get(character) or to_name(character), character))

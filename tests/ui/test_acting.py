@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from textual import events
 
-from tests.ui.looking import select, text
+from tests.ui.looking import select, text, typed_ahead
 from topcon.actions import Verb
 from topcon.model.sample import State
 from topcon.ui.messages import SnapshotReady
@@ -264,8 +263,7 @@ async def test_keys_that_are_typed_ahead_choose_the_signal_that_was_meant(make_a
     async with app.run_test(size=SIZE) as pilot:
         await select(pilot, app, "hog")
         await press(app, pilot, "K")
-        for key, character in (("9", "9"), ("enter", "\r")):
-            app.post_message(events.Key(key, character))
+        typed_ahead(app, "9\r")
         await settled(app, pilot)
         await settled(app, pilot)
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeHost
-from textual import events
 
-from tests.ui.looking import select, text
+from tests.ui.looking import select, text, typed_ahead
 from topcon.model.sample import LogLine
 from topcon.ui import app as app_module
 from topcon.ui.messages import SamplerFailed, SnapshotReady
@@ -506,9 +505,7 @@ async def test_letters_that_are_typed_ahead_go_where_they_were_meant(
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        # As they come in one packet of a slow line: none waits for what the one before it does.
-        for character in keys:
-            app.post_message(events.Key({"/": "slash"}.get(character, character), character))
+        typed_ahead(app, keys)
         await _settled(app, pilot)
 
         assert (app._tree.filter_text, app._tree.view.sort, len(app.screen_stack)) == (filtered, sort, 1)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual import events
 
-from tests.ui.looking import select, text
-from topcon.ui.bindings import KEYS, Place, keys_of, to_name, to_textual
+from tests.ui.looking import select, text, typed_ahead
+from topcon.ui.bindings import KEYS, Place, keys_of, to_textual
 from topcon.ui.screens.help import HelpScreen
 from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.screens.namespaces import NamespaceScreen
@@ -324,7 +324,7 @@ async def test_a_character_right_behind_escape_is_a_key_of_its_own(make_app: Mak
     ("typed", "moved", "filtered", "sort", "arrangement"),
     [
         ("jj/hog", 2, "hog", "finding", "tree"),
-        ("jj:sort mem\n", 2, "", "mem", "tree"),
+        ("jj:sort mem\r", 2, "", "mem", "tree"),
         ("jjsm", 2, "", "mem", "tree"),
         ("tsnj", 1, "", "name", "flat"),
     ],
@@ -338,9 +338,7 @@ async def test_keys_that_come_all_at_once_are_done_in_their_order(
         tree = app.query_one(TreeTable)
         move = tree.action_move
         tree.action_move = lambda rows: (moves.append(rows), move(rows))  # type: ignore[method-assign,assignment,func-returns-value]
-        for character in typed:
-            key = "enter" if character == "\n" else to_name(character)
-            app.post_message(events.Key(key, character))
+        typed_ahead(app, typed)
         for _ in range(4):
             await pilot.pause()
 
@@ -490,8 +488,7 @@ async def test_ctrl_c_ends_it_as_what_was_interrupted(make_app: MakeApp) -> None
 async def test_what_is_typed_behind_a_quit_does_nothing(make_app: MakeApp, behind: str) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
-        for character in f"q{behind}":
-            app.post_message(events.Key(to_name(character), character))
+        typed_ahead(app, f"q{behind}")
         await pilot.pause()
 
     assert app.return_code == 0
@@ -501,9 +498,7 @@ async def test_what_is_typed_behind_a_quit_does_nothing(make_app: MakeApp, behin
 async def test_a_storm_of_keys_opens_and_closes_what_they_say(make_app: MakeApp, over: tuple[type, ...]) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
-        for character in "6161464?\b4:\b4s\bc\by\b6?q1" * 3 + "?" * len(over):
-            key = "escape" if character == "\b" else to_name(character)
-            app.post_message(events.Key(key, character))
+        typed_ahead(app, "6161464?\x1b4:\x1b4s\x1bc\x1by\x1b6?q1" * 3 + "?" * len(over))
         for _ in range(100):
             await pilot.pause()
 
@@ -514,9 +509,7 @@ async def test_a_storm_of_keys_with_a_quit_in_it_ends_well(make_app: MakeApp) ->
     """Also where a quit overtakes the key before it, on its way through a dialog."""
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
-        for character in "6161464?q:\bs\bc\by\b?4" * 5:
-            key = "escape" if character == "\b" else to_name(character)
-            app.post_message(events.Key(key, character))
+        typed_ahead(app, "6161464?q:\x1bs\x1bc\x1by\x1b?4" * 5)
         for _ in range(100):
             await pilot.pause()
 
