@@ -285,7 +285,7 @@ def test_a_directory_that_may_not_be_read_leaves_the_layer_out(top: Path, monkey
 
 
 def test_other_file_systems_are_not_counted(top: Path) -> None:
-    total = module._Total(top.stat())
+    total = module.Total(top.stat())
     total.device += 1
     (top / "file").touch()
     fd = os.open(top, os.O_RDONLY)

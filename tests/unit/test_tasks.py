@@ -438,11 +438,12 @@ def test_what_a_thread_of_this_process_ran_stays_when_it_ended(myself: TaskCount
     with_it = read(myself)[WEB]
     ended.set()
     thread.join()
-    living_ns = _ran_ns()
-
     # The thread is gone for Python a moment before it is for the kernel.
-    while sum((without := read(myself)[WEB]).states.values()) == sum(with_it.states.values()):
+    while Path(f"/proc/self/task/{thread.native_id}").exists():
         time.sleep(0.001)
+    living_ns = _ran_ns()
+    without = read(myself)[WEB]
+
     assert with_it.run_s is not None
     assert without.run_s is not None
     assert without.run_s >= with_it.run_s

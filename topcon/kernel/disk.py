@@ -5,6 +5,7 @@ Kernel documents: proc_pid_mountinfo(5), statvfs(3), https://docs.kernel.org/fil
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 import stat
@@ -13,13 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
-from topcon.kernel.files import Access
+from topcon.kernel.files import Access, read_small
 from topcon.kernel.host import parse_partitions
 from topcon.kernel.mount import is_below, parse_mountinfo, unescape
 from topcon.model.sample import FilesystemStat, LayerStat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from topcon.kernel.mount import Mount
     from topcon.kernel.target import Target
@@ -75,49 +77,109 @@ class _TooMuch(Exception):
     """A layer of more than `MOST_ENTRIES`."""
 
 
-class _Total:
-    """What a walk has added up."""
+class Total:
+    """What a walk has added up so far."""
 
-    def __init__(self, top: os.stat_result) -> None:
+    def __init__(
+        self,
+        top: os.stat_result,
+        *,
+        biggest: int = 0,
+        elsewhere: AbstractSet[int] = frozenset(),
+        mount_id: int | None = None,
+        is_lenient: bool = False,
+    ) -> None:
+        """Begin with the directory that is walked through, as fstat(2) has it.
+
+        So many of the ``biggest`` files are kept. Directories whose inodes are ``elsewhere`` are left out. With a
+        ``mount_id``, so is what is mounted from the same file system. If ``is_lenient``, what may not be read is left
+        out too, and noted in ``missed``.
+        """
         self.device = top.st_dev
         self.used_bytes = top.st_blocks * BLOCK_BYTES
         self.used_inodes = 1
-        self._entries = 0
+        self.entries = 0
+        """What was looked at."""
+        self.missed: str | None = None
+        """The first path that was refused, from the directory on."""
+        self.names: list[str] = []
+        """The way from the directory to where the walk is."""
+        self.is_lenient = is_lenient
+        self._most_kept = biggest
+        self._kept: list[tuple[int, str]] = []
+        """A heap."""
+        self._elsewhere = elsewhere
+        self._mount_id = mount_id
         self._linked: set[int] = set()
         """Inodes that have several names."""
+
+    @property
+    def biggest(self) -> list[tuple[str, int]]:
+        """The biggest files, by path, and the bytes of each."""
+        return [(path, size) for size, path in sorted(self._kept, reverse=True)]
+
+    def miss(self, name: str) -> None:
+        """Note that something may not be read."""
+        if self.missed is None:
+            self.missed = self._path(name)
+
+    def may_enter(self, directory: int) -> bool:
+        """Whether an open directory is of the mount that is walked through."""
+        return self._mount_id is None or mount_id_of(directory) == self._mount_id
+
+    def _path(self, name: str) -> str:
+        return "/".join((*self.names, name))
+
+    def _keep(self, size: int, name: str) -> None:
+        if len(self._kept) < self._most_kept:
+            heapq.heappush(self._kept, (size, self._path(name)))
+        elif self._kept and size > self._kept[0][0]:
+            heapq.heapreplace(self._kept, (size, self._path(name)))
 
     def add(self, directory: int) -> Generator[None, None, list[str]]:
         """Add what is in a directory, and return the names of the directories in it; yield after each piece."""
         names = []
         with os.scandir(directory) as entries:
             for entry in entries:
-                self._entries += 1
-                if self._entries > MOST_ENTRIES:
+                self.entries += 1
+                if self.entries > MOST_ENTRIES:
                     raise _TooMuch
-                if self._entries % PIECE_ENTRIES == 0:
+                if self.entries % PIECE_ENTRIES == 0:
                     yield
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
+                except PermissionError:
+                    if not self.is_lenient:
+                        raise
+                    self.miss(entry.name)
+                    continue
                 is_directory = stat.S_ISDIR(status.st_mode)
                 if self._is_new(status, is_directory=is_directory):
-                    self.used_bytes += status.st_blocks * BLOCK_BYTES
+                    size = status.st_blocks * BLOCK_BYTES
+                    self.used_bytes += size
                     self.used_inodes += 1
                     if is_directory:
                         names.append(entry.name)
+                    elif self._most_kept:
+                        self._keep(size, entry.name)
         return names
 
     def _is_new(self, status: os.stat_result, *, is_directory: bool) -> bool:
         if status.st_dev != self.device or status.st_ino in self._linked:
+            return False
+        if is_directory and status.st_ino in self._elsewhere:
             return False
         if status.st_nlink > 1 and not is_directory:
             self._linked.add(status.st_ino)
         return True
 
 
-def walk(top: int) -> Generator[None, None, Layer | None]:
+def walk(top: int, total: Total | None = None) -> Generator[None, None, Layer | None]:
     """Add up what is in the directory that ``top`` is open on, and close it; it yields after each piece of work.
+
+    With a ``total`` it can be seen how far it has got.
 
     Who writes there can change it meanwhile, and may be hostile. So no path is ever put together: from one directory to
     the next it goes through descriptors, of which it holds three whatever the depth, never through a symbolic link, and
@@ -128,20 +190,22 @@ def walk(top: int) -> Generator[None, None, Layer | None]:
     """
     here = top
     try:
-        total = _Total(os.fstat(here))
+        total = total or Total(os.fstat(here))
         above = [(_identity(here), (yield from total.add(here)))]
         while above:
             _, names = above[-1]
             if names:
-                below = _open_below(here, names.pop(), total.device)
+                below = _enter(here, name := names.pop(), total)
                 if below is None:
                     continue
+                total.names.append(name)
                 os.close(here)
                 here = below
                 above.append((_identity(here), (yield from total.add(here))))
                 continue
             above.pop()
             if above:
+                total.names.pop()
                 back = os.open("..", _DIRECTORY, dir_fd=here)
                 os.close(here)
                 here = back
@@ -158,6 +222,64 @@ def walk(top: int) -> Generator[None, None, Layer | None]:
 def _identity(fd: int) -> tuple[int, int]:
     status = os.fstat(fd)
     return status.st_dev, status.st_ino
+
+
+def mount_id_of(fd: int) -> int | None:
+    """Return the number of the mount that a descriptor is of (proc_pid_fdinfo(5)); None where it is not told."""
+    try:
+        raw = read_small(f"/proc/self/fdinfo/{fd}") or b""
+    except OSError:
+        return None
+    _, _, rest = raw.partition(b"mnt_id:")
+    number = rest.split(None, 1)[:1]
+    return int(number[0]) if number and number[0].isdigit() else None
+
+
+def opened(path: str, flags: int, mount_id: int | None, access: Access) -> int | None:
+    """Open a path; None if it is not there, not what the flags say, refused, or of another mount than that one.
+
+    What is refused is noted in ``access``.
+    """
+    try:
+        fd = os.open(path, flags)
+    except OSError as error:
+        # Whatever else is wrong with it, as with a disk that is gone: it cannot be counted.
+        if isinstance(error, PermissionError):
+            access.note(error, path)
+        return None
+    if mount_id is None or mount_id_of(fd) in {None, mount_id}:
+        return fd
+    os.close(fd)
+    return None
+
+
+def room_of(path: str, flags: int, mount_id: int, access: Access) -> os.statvfs_result | None:
+    """Ask how full the file system at a path is that `opened` opens; None if it opens none, or if that cannot tell."""
+    fd = opened(path, flags, mount_id, access)
+    if fd is None:
+        return None
+    try:
+        return os.fstatvfs(fd)
+    except OSError:
+        # A device that is gone.
+        return None
+    finally:
+        os.close(fd)
+
+
+def _enter(directory: int, name: str, total: Total) -> int | None:
+    """Open a directory in another one; None if it is not to be walked through."""
+    try:
+        below = _open_below(directory, name, total.device)
+    except PermissionError:
+        if not total.is_lenient:
+            raise
+        total.miss(name)
+        return None
+    if below is not None and not total.may_enter(below):
+        os.close(below)
+        return None
+    return below
 
 
 def _open_below(directory: int, name: str, device: int) -> int | None:
@@ -221,13 +343,29 @@ class Disks:
         Raises:
             ParseError: a file is not in its documented form.
         """
+        return {
+            name: FilesystemStat(
+                size_bytes=room.f_blocks * room.f_frsize,
+                used_bytes=(room.f_blocks - room.f_bfree) * room.f_frsize,
+                inodes=room.f_files,
+                inodes_free=room.f_ffree,
+            )
+            for name, (_, room) in self.rooms().items()
+        }
+
+    def rooms(self) -> dict[str, tuple[Mount, os.statvfs_result]]:
+        """Look at the same file systems: the mount that shows the most of each, and what room it has.
+
+        Raises:
+            ParseError: a file is not in its documented form.
+        """
         self._read_mounts()
         points: dict[str, Mount] = {}
         for mount in self._mounts:
             name = self._name(mount)
             if name is not None and (name not in points or len(mount.point) < len(points[name].point)):
                 points[name] = mount
-        return {name: room for name, mount in points.items() if (room := self._filesystem(mount)) is not None}
+        return {name: (mount, room) for name, mount in points.items() if (room := self._room(mount)) is not None}
 
     def _read_mounts(self) -> None:
         paths = f"{self._proc_root}/1/mountinfo", f"{self._proc_root}/partitions"
@@ -247,7 +385,7 @@ class Disks:
         is_block = partition is not None or mount.source.removeprefix("/dev/") in self._partitions.values()
         return mount.source if is_block else None
 
-    def _filesystem(self, mount: Mount) -> FilesystemStat | None:
+    def _room(self, mount: Mount) -> os.statvfs_result | None:
         point = f"{self._host_root}{mount.point}"
         try:
             device = os.stat(point).st_dev  # noqa: PTH116  its neighbour has no such form
@@ -258,12 +396,7 @@ class Disks:
         if mount.device[0] and (os.major(device), os.minor(device)) != mount.device:
             # Something else is mounted over it.
             return None
-        return FilesystemStat(
-            size_bytes=room.f_blocks * room.f_frsize,
-            used_bytes=(room.f_blocks - room.f_bfree) * room.f_frsize,
-            inodes=room.f_files,
-            inodes_free=room.f_ffree,
-        )
+        return room
 
     def layers(self, targets: Sequence[Target]) -> tuple[dict[CgroupPath, LayerStat], list[ParseError]]:
         """Walk on through the layers of the containers; return what is known of them, and what was not understood.
@@ -323,7 +456,7 @@ class Disks:
         except OSError:
             # Not for us, or not what it was any more.
             fd = None
-        device = None if fd is None or upper is None else self._device_of(fd, upper)
+        device = None if fd is None or upper is None else self.device_of(fd, upper)
         if fd is None or device is None:
             self._layers.pop(path, None)
             if fd is not None:
@@ -331,7 +464,7 @@ class Disks:
             return None
         return _Walk(path, walk(fd), device, os.fstatvfs(fd))
 
-    def _device_of(self, fd: int, path: str) -> str | None:
+    def device_of(self, fd: int, path: str) -> str | None:
         """Return the device that an open directory is on; where its number says nothing, its path does."""
         number = os.fstat(fd).st_dev
         device = os.major(number), os.minor(number)

@@ -13,7 +13,7 @@ import resource
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -69,6 +69,20 @@ def read_small(path: str) -> bytes | None:
         if error.errno in NOT_TO_BE_READ:
             return None
         raise
+
+
+def with_those_below(directory: str) -> Iterator[str]:
+    """Return a directory and all inside it, however deep; what goes meanwhile, or may not be read, is passed by."""
+    left = [directory]
+    while left:
+        each = left.pop()
+        yield each
+        try:
+            with os.scandir(each) as entries:
+                left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            if error.errno not in ABSENT | REFUSED:
+                raise
 
 
 def _read_all(fd: int) -> bytes:

@@ -118,6 +118,13 @@ def parse_process_cgroups(raw: bytes, path: str) -> dict[str, CgroupPath]:
     return cgroups
 
 
+def in_order(by_name: Mapping[str, CgroupPath]) -> tuple[CgroupPath, ...]:
+    """Return the cgroups of a process, as `parse_process_cgroups` has them: none twice, the one to show first."""
+    cgroups = (by_name[name] for name in _HIERARCHIES if name in by_name)
+    # A process at the root of one hierarchy may be further down in another.
+    return tuple(dict.fromkeys(sorted(cgroups, key=lambda cgroup: cgroup == ROOT)))
+
+
 def read_hostnames(namespaces: Sequence[tuple[str, NsInode]]) -> list[str | None]:
     """Read the hostname of each uts namespace, given as ``/proc/PID/ns/uts`` and inode; None where it is not allowed.
 
@@ -383,11 +390,9 @@ class _Look:
 
     def _shown(self, pid: int, cgroup_text: bytes) -> tuple[CgroupPath, ...]:
         by_name = parse_process_cgroups(cgroup_text, f"{self._root}/{pid}/cgroup")
-        cgroups = [by_name[name] for name in _HIERARCHIES if name in by_name]
+        cgroups = in_order(by_name)
         # Of what lies outside our own cgroup namespace nobody can say here whose it is.
-        if not cgroups or any(cgroup.startswith("/..") for cgroup in cgroups):
-            return ()
-        return tuple(dict.fromkeys(sorted(cgroups, key=lambda cgroup: cgroup == ROOT)))
+        return () if any(cgroup.startswith("/..") for cgroup in cgroups) else cgroups
 
     def _is_child_of_ours(self, pid: int) -> bool:
         chain = []

@@ -22,11 +22,14 @@ Counters = tuple[int, ...]
 Of ``struct rtnl_link_stats64``, as seen from the host. ``/proc/net/dev`` adds the missed ones to the dropped ones.
 """
 
+DUMP = 0x300
+"""A flag of requests: all are asked for, not one."""
+
 _HEADER = struct.Struct("IHHII")
 _ATTRIBUTE = struct.Struct("HH")
 _INT = struct.Struct("i")
 _COUNTERS = struct.Struct("8Q56xQ")
-_REQUEST, _DUMP = 0x1, 0x300
+_REQUEST = 0x1
 _ERROR, _DONE = 2, 3
 _GETLINK, _GETNSID, _NEWSTATS, _GETSTATS = 18, 90, 92, 94
 _LINK_BODY = struct.Struct("BxHiII")
@@ -78,14 +81,7 @@ class Links:
         Raises:
             OSError: there is no rtnetlink here.
         """
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        try:
-            # Nobody but the kernel can answer then.
-            self._socket.connect((0, 0))
-        except OSError:
-            self._socket.close()
-            raise
-        self._socket.settimeout(_TIMEOUT_S)
+        self._socket = opened(socket.NETLINK_ROUTE)
         self._parts: list[_Part] = []
         self._counters: dict[int, Counters] = {}
 
@@ -98,7 +94,7 @@ class Links:
             OSError: the kernel does not answer so; nothing more can be asked.
             ParseError: an answer is not in its documented form; nothing more can be asked.
         """
-        self._send(_GETSTATS, _STATS_BODY.pack(0, 0, 0, 0, _LINK_64), _DUMP)
+        self._send(_GETSTATS, _STATS_BODY.pack(0, 0, 0, 0, _LINK_64), DUMP)
         before = self._parts
         parts: list[_Part] = []
         is_last = False
@@ -122,7 +118,7 @@ class Links:
             OSError: the kernel does not answer so; nothing more can be asked.
             ParseError: an answer is not in its documented form; nothing more can be asked.
         """
-        return dict(self._ask_links(0, _DUMP))
+        return dict(self._ask_links(0, DUMP))
 
     def of(self, index: int) -> Link | None:
         """Return one link; None if there is none of that index.
@@ -148,7 +144,7 @@ class Links:
         body = _NSID_BODY.pack(0) + _WORD_ATTRIBUTE.pack(_WORD_ATTRIBUTE.size, _NETNSA_PID, pid)
         try:
             ids = [
-                _number(data, at, end)
+                number_at(data, at, end)
                 for data, start, stop in self._ask(_GETNSID, body, 0)
                 for kind, at, end in attributes(data, start + _NSID_BODY.size, stop)
                 if kind == _NETNSA_NSID
@@ -168,25 +164,71 @@ class Links:
             yield parse_link(data, start, end)
 
     def _send(self, kind: int, body: bytes, flags: int) -> None:
-        # Always the same sequence number: what has not changed is answered in the very same bytes.
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 1, 0) + body)
+        send(self._socket, kind, body, flags)
 
     def _ask(self, kind: int, body: bytes, flags: int) -> Iterator[tuple[bytes, int, int]]:
-        """Send a request; yield what each reply is in, and where its body begins and ends."""
         self._send(kind, body, flags)
-        is_last = False
-        while not is_last:
-            data = self._socket.recv(_RECEIVE_BYTES)
-            for start, end in bodies(data):
-                if start is None:
-                    is_last = True
-                else:
-                    yield data, start, end
-            is_last = is_last or not flags
+        yield from answers(self._socket, flags)
 
 
 _NO_LINK = frozenset({6, 19})
 """ENXIO and ENODEV."""
+
+
+def opened(protocol: int) -> socket.socket:
+    """Open a socket to the kernel in the network namespace of this thread.
+
+    Raises:
+        OSError: the kernel does not speak this protocol.
+    """
+    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    try:
+        # Nobody but the kernel can answer then.
+        kernel.connect((0, 0))
+    except OSError:
+        kernel.close()
+        raise
+    kernel.settimeout(_TIMEOUT_S)
+    return kernel
+
+
+def send(kernel: socket.socket, kind: int, body: bytes, flags: int) -> None:
+    """Send a request.
+
+    Raises:
+        OSError: the kernel does not take it.
+    """
+    # Always the same sequence number: what has not changed is answered in the very same bytes.
+    kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 1, 0) + body)
+
+
+def answers(kernel: socket.socket, flags: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield what each reply to a request of these flags is in, and where its body begins and ends.
+
+    Raises:
+        OSError: the kernel refuses.
+        ParseError: an answer is not in its documented form.
+    """
+    is_last = False
+    while not is_last:
+        data = kernel.recv(_RECEIVE_BYTES)
+        for start, end in bodies(data):
+            if start is None:
+                is_last = True
+            else:
+                yield data, start, end
+        is_last = is_last or not flags
+
+
+def ask(kernel: socket.socket, kind: int, body: bytes, flags: int = DUMP) -> Iterator[tuple[bytes, int, int]]:
+    """Ask the kernel; yield what each reply is in, and where its body begins and ends.
+
+    Raises:
+        OSError: the kernel refuses.
+        ParseError: an answer is not in its documented form.
+    """
+    send(kernel, kind, body, flags)
+    yield from answers(kernel, flags)
 
 
 def bodies(data: bytes, at: int = 0) -> Iterator[tuple[int | None, int]]:
@@ -202,14 +244,14 @@ def bodies(data: bytes, at: int = 0) -> Iterator[tuple[int | None, int]]:
     while at < size:
         start = at + _HEADER.size
         if start > size:
-            raise _malformed(data, at)
+            raise malformed(data, at)
         length, kind, _, _, _ = _HEADER.unpack_from(data, at)
         end = at + length
         if length < _HEADER.size or end > size:
-            raise _malformed(data, at)
+            raise malformed(data, at)
         if kind in {_ERROR, _DONE}:
             # A dump that is done tells an error too; on old kernels it has no body.
-            number = -_number(data, start, end) if end - start >= _INT.size else 0
+            number = -number_at(data, start, end) if end - start >= _INT.size else 0
             if number > 0:
                 raise OSError(number, os.strerror(number))
             yield None, 0
@@ -227,7 +269,7 @@ def attributes(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]
     while at + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if length < _ATTRIBUTE.size or at + length > end:
-            raise _malformed(data, at)
+            raise malformed(data, at)
         yield kind & _KIND_MASK, at + _ATTRIBUTE.size, at + length
         at += (length + 3) & ~3
 
@@ -261,11 +303,11 @@ def parse_counters(data: bytes, known: Mapping[int, Counters]) -> _Part:
 
 def _counters(data: bytes, start: int, end: int) -> Counters | None:
     if end - start < _STATS_BODY.size:
-        raise _malformed(data, start)
+        raise malformed(data, start)
     for kind, at, stop in attributes(data, start + _STATS_BODY.size, end):
         if kind == _LINK_64:
             if stop - at < _COUNTERS.size:
-                raise _malformed(data, at)
+                raise malformed(data, at)
             return _COUNTERS.unpack_from(data, at)
     return None
 
@@ -277,7 +319,7 @@ def parse_link(data: bytes, start: int, end: int) -> tuple[int, Link]:
         ParseError: it is not in its documented form.
     """
     if end - start < _LINK_BODY.size:
-        raise _malformed(data, start)
+        raise malformed(data, start)
     name, link_kind, nsid = "", None, None
     for kind, at, stop in attributes(data, start + _LINK_BODY.size, end):
         if kind == _IFLA_IFNAME:
@@ -287,7 +329,7 @@ def parse_link(data: bytes, start: int, end: int) -> tuple[int, Link]:
                 if inner == _IFLA_INFO_KIND:
                     link_kind = _text(data, inner_at, inner_stop)
         elif kind == _IFLA_LINK_NETNSID:
-            nsid = _number(data, at, stop)
+            nsid = number_at(data, at, stop)
     return _INT.unpack_from(data, start + _INDEX_AT)[0], Link(name, link_kind, nsid)
 
 
@@ -295,12 +337,18 @@ def _text(data: bytes, at: int, end: int) -> str:
     return data[at:end].rstrip(b"\0").decode(errors="replace")
 
 
-def _number(data: bytes, at: int, end: int) -> int:
+def number_at(data: bytes, at: int, end: int) -> int:
+    """Return the number in an attribute.
+
+    Raises:
+        ParseError: it is cut short.
+    """
     if end - at < _INT.size:
-        raise _malformed(data, at)
+        raise malformed(data, at)
     number: int = _INT.unpack_from(data, at)[0]
     return number
 
 
-def _malformed(data: bytes, at: int) -> ParseError:
+def malformed(data: bytes, at: int) -> ParseError:
+    """Show what could not be taken apart."""
     return ParseError(_WHERE, data[at : at + 32].hex())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from topcon.errors import ParseError
@@ -11,7 +11,7 @@ from topcon.kernel.files import Access, read_small
 from topcon.model.sample import CgroupMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from topcon.model.sample import Device
 
@@ -33,6 +33,17 @@ class Mount:
     source: str
     options: frozenset[str]
     """The super block's options, as they are written; for cgroup v1 they name the controllers."""
+    id: int = field(default=0, compare=False)
+    """Its number, as ``/proc/PID/fdinfo`` has it too; used again after it is gone."""
+    flags: frozenset[str] = field(default=frozenset(), compare=False)
+    """The mount's own options, such as ``ro``."""
+    peers: tuple[str, ...] = field(default=(), compare=False)
+    """How mounts below it spread: ``shared:1``, ``master:1``; empty where it is private."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be written through it."""
+        return "ro" in self.flags or "ro" in self.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +85,9 @@ def parse_mountinfo(raw: bytes, path: str) -> list[Mount]:
     for line in raw.decode(errors="surrogateescape").removesuffix("\n").split("\n") if raw else ():
         before, _, after = line.partition(" - ")
         try:
-            _, _, numbers, root, point, *_ = before.split(" ")
+            number, _, numbers, root, point, flags, *peers = before.split(" ")
             major, minor = map(int, numbers.split(":"))
+            mount_id = int(number)
             fstype, source, options = after.split(" ", 2)
         except ValueError:
             raise ParseError(path, line) from None
@@ -87,6 +99,9 @@ def parse_mountinfo(raw: bytes, path: str) -> list[Mount]:
                 fstype=fstype,
                 source=unescape(source),
                 options=frozenset(options.split(",")),
+                id=mount_id,
+                flags=frozenset(flags.split(",")),
+                peers=tuple(peers),
             )
         )
     return mounts
@@ -137,6 +152,18 @@ def read_hierarchies(proc_root: str, cgroup_root: str) -> Hierarchies:
 
 
 _FSTYPES = frozenset({"cgroup", "cgroup2"})
+
+
+def seen_from(mount: Mount, outside: Iterable[Mount]) -> str | None:
+    """Return where the root of a mount is to be seen among other mounts; None if it is in none of them.
+
+    Of several the one that shows the least more.
+    """
+    around = [each for each in outside if each.device == mount.device and is_below(mount.root, each.root)]
+    best = max(around, key=lambda each: len(each.root), default=None)
+    if best is None:
+        return None
+    return (best.point.rstrip("/") + mount.root[len(best.root.rstrip("/")) :]).rstrip("/") or "/"
 
 
 def is_below(point: str, directory: str) -> bool:

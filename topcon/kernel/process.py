@@ -65,20 +65,21 @@ def parse_stat(raw: bytes, path: str) -> ProcessStat:
 
 def parse_ns_pids(status: bytes) -> tuple[int, ...]:
     """Return the ``NSpid`` line of ``/proc/PID/status``; empty if there is none."""
-    return tuple([int(word) for word in _status_field(status, b"NSpid") if word.isdigit()])
+    return tuple([int(word) for word in status_field(status, b"NSpid") if word.isdigit()])
 
 
 def parse_signal_masks(status: bytes) -> SignalMasks | None:
     """Return ``SigCgt``, ``SigIgn`` and ``SigBlk`` of ``/proc/PID/status``."""
-    caught, ignored = _status_field(status, b"SigCgt"), _status_field(status, b"SigIgn")
-    blocked = _status_field(status, b"SigBlk") or [b"0"]
+    caught, ignored = status_field(status, b"SigCgt"), status_field(status, b"SigIgn")
+    blocked = status_field(status, b"SigBlk") or [b"0"]
     try:
         return SignalMasks(int(caught[0], 16), int(ignored[0], 16), int(blocked[0], 16))
     except (IndexError, ValueError):
         return None
 
 
-def _status_field(status: bytes, name: bytes) -> list[bytes]:
+def status_field(status: bytes, name: bytes) -> list[bytes]:
+    """Return the words of a line of ``/proc/PID/status``; empty if there is none."""
     # Not line by line: one is read for each container, and most lines are of no use.
     status = b"\n" + status
     key = b"\n%b:" % name
