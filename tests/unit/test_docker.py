@@ -28,6 +28,7 @@ from topcon.model.sample import ContainerId, ContainerInfo, Health, LogLine, Por
 from topcon.runtimes import docker as module
 from topcon.runtimes import supports_lifecycle, supports_logs
 from topcon.runtimes.docker import (
+    EVENTS,
     OVERLAP_S,
     PLUGIN,
     RELIST_S,
@@ -35,9 +36,9 @@ from topcon.runtimes.docker import (
     contexts,
     info_from_inspect,
     info_from_list,
-    parse_events,
     parse_time,
 )
+from topcon.runtimes.told import action_of, container_of, parse_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -436,31 +437,37 @@ def lines(*events: dict[str, Any]) -> str:
     return "".join(json.dumps(each) + "\n" for each in events)
 
 
+def parsed(text: str) -> list[tuple[str, str]]:
+    """The containers of a window's events, and what happened to them."""
+    events, _ = parse_new(text.encode(), frozenset(), EVENTS)
+    return [(container, action_of(each)) for each in events if (container := container_of(each)) is not None]
+
+
 def test_a_window_of_events() -> None:
     text = lines(event(WEB, "die", exitCode="137"), event(DB, "health_status: healthy"), event(WEB, "destroy"))
 
-    assert parse_events(text) == [(WEB, "die"), (DB, "health_status: healthy"), (WEB, "destroy")]
+    assert parsed(text) == [(WEB, "die"), (DB, "health_status: healthy"), (WEB, "destroy")]
 
 
 def test_a_window_without_events() -> None:
-    assert parse_events("") == []
+    assert parsed("") == []
 
 
 def test_daemons_of_api_1_52_do_not_repeat_themselves() -> None:
     slim = {key: value for key, value in event(WEB, "start").items() if key not in {"status", "id", "from"}}
 
-    assert parse_events(lines(slim)) == [(WEB, "start")]
+    assert parsed(lines(slim)) == [(WEB, "start")]
 
 
 def test_an_event_without_an_actor_has_an_id() -> None:
-    assert parse_events(lines({"status": "start", "id": WEB}, {"status": "prune"})) == [(WEB, "start")]
+    assert parsed(lines({"status": "start", "id": WEB}, {"status": "prune"})) == [(WEB, "start")]
 
 
 def test_a_label_may_hold_what_python_takes_for_the_end_of_a_line() -> None:
     # Go escapes the newline in JSON, and leaves this one as it stands.
     text = json.dumps(event(WEB, "start", label="a\x85b"), ensure_ascii=False)
 
-    assert parse_events(f"{text}\n{text}\n") == [(WEB, "start")] * 2
+    assert parsed(f"{text}\n{text}\n") == [(WEB, "start")] * 2
 
 
 JSON = st.recursive(
@@ -478,7 +485,7 @@ JSON = st.recursive(
 @example("1" * 10_000)
 def test_any_text_parses_as_events_or_raises_a_parse_error(text: str) -> None:
     try:
-        events = parse_events(text)
+        events = parsed(text)
     except ParseError as error:
         assert error.path == "docker: /events"  # noqa: PT017  some text is meant to raise nothing
     else:
@@ -710,9 +717,9 @@ def test_windows_of_events_overlap_and_leave_no_gap(
     assert (float(first["since"]), float(first["until"])) == (NOW - OVERLAP_S, NOW + 1)
     assert (float(second["since"]), float(second["until"])) == (NOW + 1 - OVERLAP_S, NOW + 2)
     filters = json.loads(first["filters"])
-    assert filters["type"] == ["container"]
+    assert filters["type"] == ["container", "image"]
     assert {"create", "start", "die", "destroy", "rename", "health_status", "pause", "unpause"} <= {*filters["event"]}
-    assert not any(name.startswith(("exec", "attach", "top")) for name in filters["event"])
+    assert not any(name.startswith(("exec_create", "exec_die", "attach", "top")) for name in filters["event"])
 
 
 @pytest.mark.parametrize("action", ["create", "start", "die", "oom", "rename", "pause", "health_status: unhealthy"])

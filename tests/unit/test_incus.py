@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from samples import JSON, unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.model.output import Wanted
 from topcon.model.sample import ContainerId, ContainerInfo, Source, State, Volume
-from topcon.runtimes import incus, supports_lifecycle
+from topcon.runtimes import feeds, incus, supports_lifecycle
 from topcon.runtimes.http import JsonSocket, Refused
 from topcon.runtimes.incus import LIST, PLUGIN, Incus, info_from_instance, parse_list
 
@@ -388,3 +389,41 @@ def test_an_instance_that_is_gone(daemon: Incus) -> None:
     for act in (daemon.started_ns, daemon.start, daemon.pause):
         with pytest.raises(ActionFailed, match=r"^Instance not found$"):
             act(ContainerId("nope"))
+
+
+# What instances have written.
+
+
+def test_the_console_is_what_an_instance_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answers = [b"one\r\ntwo\r\n", b"one\r\ntwo\r\nthree\r\n"]
+
+    def beginning(_: JsonSocket, path: str, __: int) -> tuple[bytes, bool]:
+        asked.append(path)
+        return (answers.pop(0) if len(answers) > 1 else answers[0]), False
+
+    monkeypatch.setattr(JsonSocket, "probe", lambda _: None)
+    monkeypatch.setattr(JsonSocket, "beginning", beginning)
+    monkeypatch.setattr(feeds, "ASK_S", 0.001)
+    daemon = Incus("/run/incus.socket")
+
+    assert [line.text for line in daemon.tail(SHOP_WEB, 1)] == ["two"]
+    assert asked == ["/1.0/instances/web/console?project=shop"]
+    feed = daemon.follow(WEB, Wanted(1))
+    assert feed is not None
+    assert len(asked) == 2
+    read = [feed.read() for _ in range(2)]
+    assert [[line.text for line in batch.lines] for batch in read if batch] == [["three"], []]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_instance_without_a_console_has_written_nothing(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    def refuse(*_: object) -> None:
+        raise Refused(status, "no console", "/run/incus.socket")
+
+    monkeypatch.setattr(JsonSocket, "probe", lambda _: None)
+    monkeypatch.setattr(JsonSocket, "beginning", refuse)
+    daemon = Incus("/run/incus.socket")
+
+    assert daemon.tail(WEB, 5) == ()
+    assert daemon.follow(WEB, Wanted(5)) is None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.model.output import Batch, Wanted
 from topcon.model.sample import (
     SILENT_AFTER_S,
     ContainerId,
@@ -32,6 +33,8 @@ from topcon.runtimes.watch import LATE_AFTER_S, LEAST_POLL_S, RETRY_S, SEARCH_S,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from topcon.model.output import Feed
 
 SOCKET = "/run/fake.sock"
 WEB, DB = ContainerId("a" * 64), ContainerId("b" * 64)
@@ -94,6 +97,28 @@ class Teller(Viewer):
         if isinstance(answer, BaseException):
             raise answer
         return tuple(LogLine(None, is_stderr=False, text=container) for _ in range(min(lines, answer)))
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        lines = self.tail(container, wanted.lines or 0)
+        return Said([Batch(lines), Batch()]) if lines else None
+
+
+@dataclass
+class Said:
+    """What was said, and then nothing any more."""
+
+    batches: list[Batch]
+    where: str = "fake"
+    is_closed: bool = False
+
+    def read(self) -> Batch | None:
+        return self.batches.pop(0) if self.batches else Batch()
+
+    def stop(self) -> None:
+        self.batches.clear()
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class Changer(Viewer):
@@ -717,6 +742,31 @@ def test_who_cannot_tell_or_is_not_there_has_heard_nothing(watch: RuntimeWatch, 
 
     daemon.refusal = REFUSED
     assert watch.tail(WEB, 10) == ()
+
+
+def test_what_is_written_is_followed_until_the_runtime_falls_silent(watch: RuntimeWatch, daemon: Daemon) -> None:
+    daemon.connection, daemon.written = Teller, 2
+    feed = watch.follow(WEB, Wanted(5))
+
+    assert feed is not None
+    assert feed.where == "fake"
+    assert daemon.connections[0].is_closed
+    # It says what it has; of what has never answered nothing more is awaited.
+    batch = feed.read()
+    assert batch is not None
+    assert [line.text for line in batch.lines] == [WEB, WEB]
+    assert feed.read() is None
+
+
+def test_who_has_no_log_or_is_not_there_cannot_be_followed(watch: RuntimeWatch, daemon: Daemon) -> None:
+    assert watch.follow(WEB, Wanted(5)) is None
+
+    daemon.connection, daemon.written = Teller, 0
+    assert watch.follow(WEB, Wanted(5)) is None
+    daemon.written = NO_ANSWER
+    with pytest.raises(SourceUnavailable, match="no answer"):
+        watch.follow(WEB, Wanted(5))
+    assert all(connection.is_closed for connection in daemon.connections)
 
 
 def test_a_bug_in_telling_is_no_silence(watch: RuntimeWatch, daemon: Daemon) -> None:

@@ -10,15 +10,19 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from topcon.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.metadata import EntryPoints
 
+    from topcon.model.event import Told
+    from topcon.model.files import LayerSizes
+    from topcon.model.output import Feed, Wanted
     from topcon.model.sample import ContainerId, ContainerInfo, LogLine
+    from topcon.model.shell import Session, Size
 
 GROUP = "topcon.runtimes"
 
@@ -93,6 +97,73 @@ class Logs(Protocol):
 
     def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
         """Return at most so many of its last lines, as far as 64 KiB hold them; none where there is no log to read.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        ...
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """Follow what it writes, on a connection of its own: this one can be closed. None where there is no log.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        ...
+
+
+@runtime_checkable
+class Inspect(Protocol):
+    """The ability to tell all that is known of a container, in the runtime's own words."""
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """Return what could be written as JSON.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        ...
+
+
+@runtime_checkable
+class Sizes(Protocol):
+    """The ability to count how much of a disk containers take, which can take its time."""
+
+    def sizes(self, container: ContainerId) -> LayerSizes:
+        """Count it.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        ...
+
+
+@runtime_checkable
+class Exec(Protocol):
+    """The ability to start programs in containers that run."""
+
+    def execute(
+        self, container: ContainerId, command: Sequence[str], size: Size, environment: Sequence[str]
+    ) -> Session:
+        """Start a program on a terminal of its own, with ``NAME=VALUE`` beside the container's environment.
+
+        Raises:
+            NotThere: there is no such program in the container (of runtimes.exec).
+            ActionFailed: it was not started; the runtime's own words.
+        """
+        ...
+
+
+@runtime_checkable
+class Events(Protocol):
+    """The ability to tell what has happened, which a list of containers may have missed."""
+
+    def events(self) -> tuple[Told, ...]:
+        """Return what has happened since this was asked last, the oldest first; called after each `containers`.
 
         Raises:
             SourceUnavailable: the runtime does not answer, or refuses.
@@ -201,6 +272,26 @@ def supports_lifecycle(runtime: object) -> Lifecycle | None:
 def supports_logs(runtime: object) -> Logs | None:
     """Return the runtime as one that can tell what containers have written, if it is."""
     return runtime if isinstance(runtime, Logs) else None
+
+
+def supports_inspect(runtime: object) -> Inspect | None:
+    """Return the runtime as one that tells all that it knows of a container, if it is."""
+    return runtime if isinstance(runtime, Inspect) else None
+
+
+def supports_sizes(runtime: object) -> Sizes | None:
+    """Return the runtime as one that can count how much of a disk containers take, if it is."""
+    return runtime if isinstance(runtime, Sizes) else None
+
+
+def supports_exec(runtime: object) -> Exec | None:
+    """Return the runtime as one that can start programs in containers, if it is."""
+    return runtime if isinstance(runtime, Exec) else None
+
+
+def supports_events(runtime: object) -> Events | None:
+    """Return the runtime as one that can tell what has happened, if it is."""
+    return runtime if isinstance(runtime, Events) else None
 
 
 def chosen(options: Sequence[str]) -> dict[str, str | None]:

@@ -19,13 +19,14 @@ from topcon.runtimes import EVERY_ABILITY, Plugin, grpc_channel
 from topcon.runtimes.cri import Cri, acting, configured_endpoint
 from topcon.runtimes.foreign import to_object
 from topcon.runtimes.grpc_channel import GrpcChannel, Refused
-from topcon.runtimes.messages import decode, encode, entries, pairs, text
+from topcon.runtimes.messages import decode, encode, entries, pairs, text, to_json
 from topcon.runtimes.sockets import TIMEOUT_S
-from topcon.runtimes.spec import command_of, volumes_of
+from topcon.runtimes.spec import command_of, parse_object, volumes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from topcon.model.output import Feed, Wanted
     from topcon.model.sample import LogLine
 
 NAME = "containerd"
@@ -100,6 +101,16 @@ class Containerd:
     def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
         """Return the last lines of a pod's container; where others write to is for their clients to know."""
         return self._cri.tail(container, lines) if self._cri is not None and "/" not in container else ()
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """Do the same, and go on."""
+        return self._cri.follow(container, wanted) if self._cri is not None and "/" not in container else None
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """``crictl inspect`` of a pod's container; ``ctr containers info`` of its own."""
+        if self._cri is not None and "/" not in container:
+            return self._cri.inspect(container)
+        return self._own.inspect(container)
 
     def start(self, container: ContainerId) -> None:
         """Start a stopped container; a pod's is refused."""
@@ -225,6 +236,17 @@ class _Own:
             return each, decode("containerd.GetContainerResponse", answer).container
         message = f"{NAME} has no such container any more"
         raise ActionFailed(message)
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """Ask for all that is kept of a container, its specification taken apart, and for its task."""
+        try:
+            namespace, entry = self._get(container)
+            task = self._find_task(namespace, entry)
+        except (ActionFailed, Refused) as error:
+            message = f"{error} at {self._channel.socket}"
+            raise SourceUnavailable(message) from error
+        spec = parse_object(entry.spec.value, f"{NAME}: specification") if entry.spec.value else None
+        return {"namespace": namespace, **to_json(entry), "spec": spec, "task": to_json(task) if task else None}
 
     def _find_task(self, namespace: str, entry: Any) -> Any:  # noqa: ANN401  messages
         """Return a container's task; None without one."""

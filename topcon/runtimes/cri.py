@@ -6,6 +6,7 @@ has changed. Events are not asked for: containerd 1.7 hands each to one listener
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -18,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, PodInfo, PodKind, Role, Source, State, Volume
+from topcon.runtimes.feeds import FileFeed
 from topcon.runtimes.grpc_channel import Refused
-from topcon.runtimes.logs import LARGEST_BYTES, parse_cri
-from topcon.runtimes.messages import decode, encode, pairs, text
+from topcon.runtimes.logs import CRI, LARGEST_BYTES, parse_cri
+from topcon.runtimes.messages import decode, encode, pairs, text, to_json
 from topcon.runtimes.spec import OWN_TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from topcon.model.output import Feed, Wanted
     from topcon.model.sample import LogLine
     from topcon.runtimes.grpc_channel import GrpcChannel
 
@@ -51,6 +54,18 @@ _GRACE = "io.kubernetes.pod.terminationGracePeriod"
 _KUBELETS = {"kubelet", "kubelite", "k3s-server", "k3s-agent"}
 _BUNDLED = {"k3s", "k0s", "rke2"}
 """Programs that are kubelet among other things, by their second word."""
+
+
+def parse_info(info: Mapping[str, str]) -> dict[str, Any]:
+    """Take apart what a daemon tells beside a status, each text of which may be JSON."""
+    return {name: _parsed(said) for name, said in info.items()}
+
+
+def _parsed(said: str) -> Any:  # noqa: ANN401  JSON
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return said
 
 
 class Cri:
@@ -106,14 +121,48 @@ class Cri:
 
     def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
         """``crictl logs --tail``; a sandbox writes nothing."""
+        return read_log(self._log_path(container), lines)
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """``crictl logs --follow``: the daemon says where the file is."""
+        path = self._log_path(container)
+        return FileFeed(path, CRI, wanted) if path.startswith("/") else None
+
+    def _log_path(self, container: ContainerId) -> str:
+        """Ask for the file that a container's lines are in; empty where there is no such container."""
         try:
-            path = text(self._ask_status(container).log_path)
+            return text(self._ask_status(container).log_path)
         except Refused as error:
             if error.code == "NOT_FOUND":
-                return ()
-            message = f"{error} at {self._channel.socket}"
-            raise SourceUnavailable(message) from error
-        return read_log(path, lines)
+                return ""
+            raise self._unavailable(error) from error
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """``crictl inspect``, or ``crictl inspectp`` for a sandbox."""
+        try:
+            answer = self._call(
+                *("ContainerStatus", "ContainerStatusRequest", "ContainerStatusResponse"),
+                container_id=container,
+                verbose=True,
+            )
+        except Refused as error:
+            if error.code != "NOT_FOUND":
+                raise self._unavailable(error) from error
+            answer = self._inspect_sandbox(container)
+        return {**to_json(answer.status), "info": parse_info(pairs(answer.info))}
+
+    def _inspect_sandbox(self, container: ContainerId) -> Any:  # noqa: ANN401  a message
+        try:
+            return self._call(
+                *("PodSandboxStatus", "PodSandboxStatusRequest", "PodSandboxStatusResponse"),
+                pod_sandbox_id=container,
+                verbose=True,
+            )
+        except Refused as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Refused) -> SourceUnavailable:
+        return SourceUnavailable(f"{error} at {self._channel.socket}")
 
     def stop(self, container: ContainerId, grace_s: float) -> None:
         """``crictl stop``; a sandbox is stopped with all its containers, each of which has the grace period."""

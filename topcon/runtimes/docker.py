@@ -13,26 +13,37 @@ import math
 import os
 import re
 import time
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
-from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.errors import ActionFailed, SourceUnavailable
+from topcon.model.event import Kind, Told
 from topcon.model.sample import ContainerId, ContainerInfo, Health, Port, Source, State
 from topcon.runtimes import EVERY_ABILITY, Plugin
-from topcon.runtimes.foreign import parse_any_time_ns, to_object
+from topcon.runtimes.exec import execute
+from topcon.runtimes.feeds import FIRST_S, StreamFeed
+from topcon.runtimes.foreign import parse_any_time_ns, to_list, to_object, to_text
 from topcon.runtimes.http import JsonSocket, Refused
-from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames, parse_terminal
+from topcon.runtimes.logs import FRAMES, LARGEST_BYTES, TERMINAL, follow_query, last_lines, parse_frames, parse_terminal
+from topcon.runtimes.sizes import COUNTING_S, to_sizes
 from topcon.runtimes.sockets import TIMEOUT_S, probe, reason
 from topcon.runtimes.spec import CONTAINER_LABEL, DOCKER_MODES, docker_role, docker_volumes
+from topcon.runtimes.told import action_of, attributes_of, container_of, parse_new, told_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docker import APIClient
 
+    from topcon.model.files import LayerSizes
+    from topcon.model.output import Feed, Wanted
     from topcon.model.sample import LogLine
+    from topcon.model.shell import Session, Size
+
+T = TypeVar("T")
 
 NAME = "docker"
 REMEDY = "sudo usermod -aG docker $USER, then log in again"
@@ -47,7 +58,24 @@ ACTIONS = (
     *("create", "start", "restart", "pause", "unpause", "stop", "kill", "die", "oom", "destroy", "rename"),
     *("update", "health_status"),
 )
-_FILTERS = json.dumps({"type": ["container"], "event": ACTIONS})
+TOLD = MappingProxyType(
+    {
+        "create": Kind.CREATE,
+        "start": Kind.START,
+        "pause": Kind.PAUSE,
+        "unpause": Kind.UNPAUSE,
+        "kill": Kind.SIGNAL,
+        "die": Kind.EXIT,
+        "oom": Kind.OOM,
+        "destroy": Kind.REMOVE,
+        "rename": Kind.RENAME,
+        "health_status": Kind.HEALTH,
+        "exec_start": Kind.EXEC,
+        "pull": Kind.PULL,
+    }
+)
+"""The actions that are told as events."""
+_FILTERS = json.dumps({"type": ["container", "image"], "event": tuple(dict.fromkeys((*ACTIONS, *TOLD)))})
 _EVENTS_BYTES = 16 << 20
 """The daemon remembers 256 of them."""
 
@@ -79,6 +107,8 @@ class Docker:
         self._infos: dict[ContainerId, ContainerInfo] = {}
         self._dirty: dict[ContainerId, None] = {}
         self._seen: frozenset[str] = frozenset()
+        self._told: list[Told] = []
+        self._checks: dict[ContainerId, str | None] = {}
         self._since = self._listed_at = 0.0
         try:
             self._api: APIClient = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=TIMEOUT_S)
@@ -91,7 +121,8 @@ class Docker:
         try:
             if not 0 <= now - self._listed_at < RELIST_S:
                 self._list()
-                self._since, self._listed_at = now - OVERLAP_S, now
+                # What happened since the last window is still to be told.
+                self._since, self._listed_at = min(self._since or now, now - OVERLAP_S), now
             else:
                 self._follow(now)
             self._inspect()
@@ -101,6 +132,11 @@ class Docker:
             # docker-py keeps a connection open for each URL that was asked for, its query included, up to 25.
             self._api.close()
         return tuple(self._infos.values())
+
+    def events(self) -> tuple[Told, ...]:
+        """Return what the windows that were asked for since the last time have told."""
+        told, self._told = tuple(self._told), []
+        return told
 
     def close(self) -> None:
         """Close the connection."""
@@ -124,20 +160,29 @@ class Docker:
         window = urlencode({"since": f"{self._since:.9f}", "until": f"{now:.9f}", "filters": _FILTERS})
         data, _ = JsonSocket(self._socket).beginning(f"/v{self._api.api_version}/events?{window}", _EVENTS_BYTES)
         self._since = now - OVERLAP_S
-        lines = data.decode(errors="replace").split("\n")
-        for container, action in parse_events("\n".join(line for line in lines if line not in self._seen)):
+        events, self._seen = parse_new(data, self._seen, EVENTS)
+        for event in events:
+            told, container, action = told_by(event), container_of(event), action_of(event)
+            # Health checks run something each few seconds; which ones are is known once it was inspected.
+            if told is not None and (
+                told.kind is not Kind.EXEC or (container in self._checks and self._checks[container] != told.detail)
+            ):
+                self._told.append(told)
+            if container is None or action.startswith("exec_"):
+                continue
             if action == "destroy":
                 self._forget(container)
             else:
                 self._dirty[container] = None
-        self._seen = frozenset(lines)
 
     def _inspect(self) -> None:
         until = time.monotonic() + INSPECT_S
         while self._dirty and time.monotonic() < until:
             container = next(iter(self._dirty))
             try:
-                self._infos[container] = info_from_inspect(self._call(self._api.inspect_container, container))
+                entry = self._call(self._api.inspect_container, container)
+                self._infos[container] = info_from_inspect(entry)
+                self._checks[container] = check_of(entry)
             except self._api_error as error:
                 if error.response is None:
                     raise
@@ -149,6 +194,7 @@ class Docker:
     def _forget(self, container: ContainerId) -> None:
         self._infos.pop(container, None)
         self._dirty.pop(container, None)
+        self._checks.pop(container, None)
 
     def started_ns(self, container: ContainerId) -> int | None:
         """Ask when the container was last started."""
@@ -156,26 +202,68 @@ class Docker:
 
     def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
         """``docker logs --tail``."""
-        try:
-            config = to_object(to_object(self._call(self._api.inspect_container, container)).get("Config"))
-            # Daemons before API 1.42 do not tell by the answer's type.
-            has_terminal = config.get("Tty") is True
+
+        def ask() -> tuple[LogLine, ...]:
+            has_terminal = self._has_terminal(container)
             return last_lines(lambda count: self._log(container, count, has_terminal=has_terminal), lines)
+
+        return self._reading_log(ask, ())
+
+    def sizes(self, container: ContainerId) -> LayerSizes:
+        """``docker ps -s``, of one container."""
+        # Not by docker-py, which does not ask for it.
+        path = f"/v{self._api.api_version}/containers/{quote(container, safe='', errors='replace')}/json?size=true"
+        return to_sizes(to_object(JsonSocket(self._socket).request("GET", path, timeout_s=COUNTING_S)))
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """``docker logs --follow``."""
+
+        def ask() -> Feed:
+            form = TERMINAL if self._has_terminal(container) else FRAMES
+            daemon, path = JsonSocket(self._socket), self._log_path(container, follow_query(wanted))
+            channel, first = daemon.stream(path, FIRST_S)
+            return StreamFeed(NAME, channel, first, form, partial(daemon.body, path))
+
+        return self._reading_log(ask, None)
+
+    def _reading_log(self, ask: Callable[[], T], nothing: T) -> T:
+        """Pass over what has no log, and say what else is wrong in our own words."""
+        try:
+            return ask()
         except Refused as error:
-            if error.status in _NO_LOG:
-                return ()
-            raise
+            if error.status not in _NO_LOG:
+                raise
         except self._errors as error:
-            if getattr(getattr(error, "response", None), "status_code", None) == _NOT_FOUND:
-                return ()
-            self._unavailable(error)
+            if getattr(getattr(error, "response", None), "status_code", None) != _NOT_FOUND:
+                self._unavailable(error)
+        return nothing
+
+    def _has_terminal(self, container: ContainerId) -> bool:
+        config = to_object(to_object(self._call(self._api.inspect_container, container)).get("Config"))
+        # Daemons before API 1.42 do not tell by the answer's type.
+        return config.get("Tty") is True
+
+    def _log_path(self, container: ContainerId, query: str) -> str:
+        return f"/v{self._api.api_version}/containers/{quote(container, safe='', errors='replace')}/logs?{query}"
 
     def _log(self, container: ContainerId, lines: int, *, has_terminal: bool) -> tuple[list[LogLine], bool]:
         # Not by docker-py, which reads answers to their ends, however long they are.
         query = urlencode({"stdout": "true", "stderr": "true", "timestamps": "true", "tail": lines})
-        path = f"/v{self._api.api_version}/containers/{quote(container, safe='', errors='replace')}/logs?{query}"
-        data, is_cut = JsonSocket(self._socket).beginning(path, LARGEST_BYTES)
+        data, is_cut = JsonSocket(self._socket).beginning(self._log_path(container, query), LARGEST_BYTES)
         return parse_terminal(data) if has_terminal else parse_frames(data, f"{NAME}: /logs"), is_cut
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """``docker inspect``."""
+        try:
+            return to_object(self._call(self._api.inspect_container, container))
+        except self._errors as error:
+            self._unavailable(error)
+
+    def execute(
+        self, container: ContainerId, command: Sequence[str], size: Size, environment: Sequence[str]
+    ) -> Session:
+        """``docker exec -it``."""
+        return execute(JsonSocket(self._socket), f"/v{self._api.api_version}", container, command, size, environment)
 
     def start(self, container: ContainerId) -> None:
         """``docker start``."""
@@ -250,23 +338,23 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             return
 
 
-def parse_events(text: str) -> list[tuple[ContainerId, str]]:
-    """Parse a window of ``/events``, a JSON object a line: container and action, such as ``start``."""
-    events = []
-    # Only the line ends that JSON escapes: labels can hold what Python takes for others.
-    for line in text.split("\n"):
-        if not line:
-            continue
-        try:
-            event = json.loads(line)
-            container = (event.get("Actor") or {}).get("ID") or event.get("id")
-        except (AttributeError, ValueError):
-            raise ParseError(EVENTS, line) from None
-        if container:
-            if not isinstance(container, str):
-                raise ParseError(EVENTS, line)
-            events.append((ContainerId(container), str(event.get("Action") or event.get("status"))))
-    return events
+def told_by(event: Mapping[str, Any]) -> Told | None:
+    """Return what an event tells; None for what is of no interest to people."""
+    told = told_of(event, NAME, TOLD)
+    return told._replace(name=_name(told.name, attributes_of(event))) if told is not None else None
+
+
+_SHELL = ("/bin/sh", "-c")
+
+
+def check_of(entry: Mapping[str, Any]) -> str | None:
+    """Return what the health check of a container runs, as an event tells it; None if it has none."""
+    config = to_object(entry.get("Config"))
+    kind, *command = [to_text(each) or "" for each in to_list(to_object(config.get("Healthcheck")).get("Test"))] or [""]
+    if kind == "CMD":
+        return " ".join(command).strip()
+    shell = [to_text(each) or "" for each in to_list(config.get("Shell"))] or list(_SHELL)
+    return " ".join((*shell, *command)).strip() if kind == "CMD-SHELL" else None
 
 
 def parse_time(text: str | None) -> int | None:

@@ -7,6 +7,7 @@ next one. Answers are foreign: their size is bounded.
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from topcon.runtimes.sockets import connected, probe, reason
 
 if TYPE_CHECKING:
     import socket as sockets
+    from collections.abc import Callable
     from http.client import HTTPResponse
 
 TIMEOUT_S = 5.0
@@ -28,6 +30,9 @@ LARGEST_BYTES = 64 << 20
 
 _CHUNK_BYTES = 1 << 16
 _CUT_SHORT = "answer cut short"
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_HEAD_END = b"\r\n\r\n"
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _ERROR = 400
 _WORDS = ("message", "error", "cause")
 """Under which names the daemons say why they refuse: Podman, Incus and LXD."""
@@ -78,7 +83,7 @@ class JsonSocket:
             message = f"answer of more than {LARGEST_BYTES} bytes"
             raise self._unavailable(message)
         if status >= _ERROR:
-            raise Refused(status, _words(text), self.socket)
+            raise Refused(status, words(text), self.socket)
         return self._parse(path, text)
 
     def beginning(self, path: str, most_bytes: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
@@ -91,8 +96,54 @@ class JsonSocket:
         """
         status, data = self._exchange("GET", path, None, timeout_s, most_bytes + 1)
         if status >= _ERROR:
-            raise Refused(status, _words(data), self.socket)
+            raise Refused(status, words(data), self.socket)
         return data[:most_bytes], len(data) > most_bytes
+
+    def stream(self, path: str, timeout_s: float = TIMEOUT_S) -> tuple[sockets.socket, bytes]:
+        """Ask for an answer that has no end; return the connection, and what has come of the answer already.
+
+        That is nothing where nobody has answered in time: Podman does not before it has something to tell.
+
+        Raises:
+            SourceUnavailable: nothing listens there.
+            Refused: the answer is an error.
+            ParseError: the answer is no HTTP.
+        """
+        channel = connected(self.socket, timeout_s, self.remedy)
+        deadline = time.monotonic() + timeout_s
+        try:
+            # In this version an answer comes as it is; later ones put each line of a log into a chunk of its own.
+            channel.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            data = _until(channel, deadline, lambda data: _HEAD_END in data)
+            status = _STATUS.match(data)
+            if status is not None and int(status[1]) >= _ERROR:
+                data = _until(channel, deadline, lambda _: False, data)
+            if data:
+                self.body(path, data)
+        except OSError as error:
+            channel.close()
+            raise SourceUnavailable(reason(error, self.socket)) from error
+        except (SourceUnavailable, ParseError):
+            channel.close()
+            raise
+        return channel, data
+
+    def body(self, path: str, data: bytes) -> bytes | None:
+        """Return what comes after the head of an answer; None while that has not ended.
+
+        Raises:
+            Refused: the answer is an error.
+            ParseError: the answer is no HTTP.
+        """
+        head, end, body = data.partition(_HEAD_END)
+        if not end and len(data) < _CHUNK_BYTES:
+            return None
+        status = _STATUS.match(head)
+        if status is None or _CHUNKED.search(head):
+            raise self._malformed(path, head[:200].decode(errors="replace"))
+        if int(status[1]) >= _ERROR:
+            raise Refused(int(status[1]), words(body), self.socket)
+        return body
 
     def _exchange(self, method: str, path: str, body: object, timeout_s: float, most_bytes: int) -> tuple[int, bytes]:
         """Return the status, and at most so many bytes of the answer."""
@@ -163,7 +214,22 @@ class JsonSocket:
         return SourceUnavailable(f"{what} at {self.socket}")
 
 
-def _words(text: bytes) -> str:
+def _until(channel: sockets.socket, deadline: float, is_enough: Callable[[bytes], bool], data: bytes = b"") -> bytes:
+    """Read on until it is enough, there is no more of it or too much, or the time is over."""
+    while not is_enough(data) and len(data) <= _CHUNK_BYTES and (left_s := deadline - time.monotonic()) > 0:
+        channel.settimeout(left_s)
+        try:
+            chunk = channel.recv(_CHUNK_BYTES)
+        except TimeoutError:
+            break
+        if not chunk:
+            # Its end ends the head, whatever that is.
+            return data if _HEAD_END in data else data + _HEAD_END
+        data += chunk
+    return data
+
+
+def words(text: bytes) -> str:
     """Return the daemon's own words in the body of an error, in one line."""
     try:
         answer = to_object(json.loads(text))

@@ -15,11 +15,16 @@ from urllib.parse import quote, urlencode
 from topcon.errors import ActionFailed, ParseError
 from topcon.model.sample import ContainerId, ContainerInfo, Source, State, Volume
 from topcon.runtimes import EVERY_ABILITY, Plugin
+from topcon.runtimes.feeds import AskingFeed
 from topcon.runtimes.foreign import parse_time_ns, to_int, to_labels, to_object, to_text
-from topcon.runtimes.http import ACTION_S, JsonSocket, prepare
+from topcon.runtimes.http import ACTION_S, JsonSocket, Refused, prepare
+from topcon.runtimes.logs import LARGEST_BYTES, parse_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from topcon.model.output import Feed, Wanted
+    from topcon.model.sample import LogLine
 
 NAME = "incus"
 RUNTIME = "lxc"
@@ -28,6 +33,9 @@ LIST = "/1.0/instances?recursion=1&all-projects=true"
 DEFAULT_PROJECT = "default"
 
 _SUCCESS, _ERROR = 200, 400
+_NO_CONSOLE = frozenset((400, 404))
+_CONSOLE_BYTES = 16 * LARGEST_BYTES
+"""The console remembers less."""
 _STATES = {
     "Running": State.RUNNING,
     "Ready": State.RUNNING,
@@ -68,9 +76,36 @@ class Incus:
     def close(self) -> None:
         """No connection is kept."""
 
+    def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
+        """``incus console --show-log``, its last lines: what the instance has written to its console, without times."""
+        said = self._console(container)
+        return tuple(parse_plain(said)[-lines:]) if said and lines > 0 else ()
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """Do the same again and again."""
+        before = self._console(container)
+        if before is None:
+            return None
+        return AskingFeed(NAME, before, lambda: self._console(container) or b"", wanted)
+
+    def _console(self, container: ContainerId) -> bytes | None:
+        """Ask for what the console remembers; None where there is none, as of an instance that does not run."""
+        try:
+            return self._api.beginning(_path(container, "/console"), _CONSOLE_BYTES)[0]
+        except Refused as error:
+            if error.status in _NO_CONSOLE:
+                return None
+            raise
+
     def started_ns(self, container: ContainerId) -> int | None:
         """Ask when the instance was last started."""
         return parse_time_ns(self._instance(container).get("last_used_at"))
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """``incus config show --expanded``, with the state."""
+        found = to_object(self._api.request("GET", _path(container)))
+        state = to_object(self._api.request("GET", _path(container, "/state")))
+        return {**to_object(found.get("metadata")), "state": to_object(state.get("metadata"))}
 
     def start(self, container: ContainerId) -> None:
         """``incus start``."""

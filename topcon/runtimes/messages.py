@@ -41,7 +41,11 @@ _TABLES = {
         ContainerMetadata{name=1 attempt=2:uint32}
         ImageSpec{image=1 user_specified_image=18}
         ContainerStatusRequest{container_id=1 verbose=2:bool}
-        ContainerStatusResponse{status=1:ContainerStatus}
+        ContainerStatusResponse{status=1:ContainerStatus info=2:Entry*}
+        PodSandboxStatusRequest{pod_sandbox_id=1 verbose=2:bool}
+        PodSandboxStatusResponse{status=1:PodSandboxStatus info=2:Entry*}
+        PodSandboxStatus{id=1 metadata=2:PodSandboxMetadata state=3:int32 created_at=4:int64 labels=7:Entry*
+                         annotations=8:Entry* runtime_handler=9}
         ContainerStatus{id=1 metadata=2:ContainerMetadata state=3:int32 created_at=4:int64 started_at=5:int64
                         finished_at=6:int64 exit_code=7:int32 image=8:ImageSpec image_ref=9 reason=10 message=11
                         mounts=14:Mount* log_path=15}
@@ -111,6 +115,28 @@ def text(value: str | bytes) -> str:
 def pairs(entries: Iterable[Any]) -> Mapping[str, str]:
     """Return a map of texts."""
     return MappingProxyType({text(entry.key): text(entry.value) for entry in entries})
+
+
+def to_json(message: Any) -> dict[str, Any]:  # noqa: ANN401  its fields are known at run time only
+    """Return what is set in a message, as JSON has it; entries make an object."""
+    return {
+        # How a field tells that it is repeated differs between protobuf's versions.
+        field.name: _to_json(value) if hasattr(value, "extend") else _one_to_json(value)
+        for field, value in message.ListFields()
+    }
+
+
+def _to_json(values: Any) -> Any:  # noqa: ANN401  a list of messages or of scalars
+    listed = list(values)
+    if listed and getattr(getattr(listed[0], "DESCRIPTOR", None), "name", None) == "Entry":
+        return dict(pairs(listed))
+    return [_one_to_json(each) for each in listed]
+
+
+def _one_to_json(value: Any) -> Any:  # noqa: ANN401  a message or a scalar
+    if hasattr(value, "ListFields"):
+        return to_json(value)
+    return text(value) if isinstance(value, bytes) else value
 
 
 def entries(values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -6,15 +6,19 @@ by its socket and ends when it is idle, so it is asked seldom, each time on a co
 
 from __future__ import annotations
 
+import json
 import math
 import reprlib
 import signal
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from topcon.errors import ActionFailed, ParseError
+from topcon.model.event import Kind, Told
 from topcon.model.sample import (
     ContainerId,
     ContainerInfo,
@@ -28,19 +32,27 @@ from topcon.model.sample import (
     Volume,
 )
 from topcon.runtimes import EVERY_ABILITY, Plugin
+from topcon.runtimes.exec import execute
+from topcon.runtimes.feeds import FIRST_S, StreamFeed
 from topcon.runtimes.foreign import parse_time_ns, to_int, to_labels, to_list, to_object, to_text, to_time_ns
 from topcon.runtimes.http import ACTION_S, JsonSocket, Refused, prepare
-from topcon.runtimes.logs import LARGEST_BYTES, last_lines, parse_frames
+from topcon.runtimes.logs import FRAMES, LARGEST_BYTES, follow_query, last_lines, parse_frames
+from topcon.runtimes.sizes import COUNTING_S, to_sizes
 from topcon.runtimes.spec import docker_volumes
+from topcon.runtimes.told import parse_new, told_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from topcon.model.files import LayerSizes
+    from topcon.model.output import Feed, Wanted
     from topcon.model.sample import LogLine
+    from topcon.model.shell import Session, Size
 
 NAME = "podman"
-API = "/v4.0.0/libpod/containers"
+BASE = "/v4.0.0/libpod"
 """Podman 4 and later answer to this version."""
+API = f"{BASE}/containers"
 LIST = f"{API}/json?all=true&pod=true"
 TIMEOUT_S = 15.0
 """For the list: a service that its socket has to start first takes a while on a busy host."""
@@ -49,6 +61,32 @@ INSPECT_S = 0.75
 MOST_PORTS = 1000
 """Of one container: a range of ports is told by its two ends."""
 
+EVENTS_S = 60.0
+"""How often events are asked for where the list shows no change: to tell them, Podman reads a file or the journal."""
+OVERLAP_S = 1.0
+"""Windows of events overlap, since an event is dated before it can be asked for."""
+EVENTS = f"{NAME}: /events"
+TOLD = MappingProxyType(
+    {
+        "create": Kind.CREATE,
+        "start": Kind.START,
+        "pause": Kind.PAUSE,
+        "unpause": Kind.UNPAUSE,
+        "kill": Kind.SIGNAL,
+        "died": Kind.EXIT,
+        "oom": Kind.OOM,
+        "remove": Kind.REMOVE,
+        "rename": Kind.RENAME,
+        "health_status": Kind.HEALTH,
+    }
+)
+"""The actions that are told as events.
+
+What is run in a container is not, since health checks do that all the time; nor are pulls, which Podman tells of
+whenever an image is used.
+"""
+_FILTERS = json.dumps({"type": ["container"], "event": list(TOLD)})
+_EVENTS_BYTES = 16 << 20
 _NOT_FOUND = 404
 _NO_LOG = "is not logging output"
 """Podman's word for a container that was started with ``--log-driver=none``."""
@@ -92,8 +130,8 @@ class Podman:
     name = NAME
     abilities = EVERY_ABILITY
 
-    def __init__(self, socket: str) -> None:
-        """Find the service at ``socket``.
+    def __init__(self, socket: str, clock: Callable[[], float] = time.time) -> None:
+        """Find the service at ``socket``; ``clock`` gives seconds since 1970, as the service's does.
 
         Raises:
             SourceUnavailable: nothing answers there, or we may not connect.
@@ -101,13 +139,40 @@ class Podman:
         self._api = JsonSocket(socket, remedy="run topcon with sudo")
         self._api.probe()
         self._details: dict[ContainerId, tuple[_Run, Details]] = {}
+        self._clock = clock
+        self._listed: frozenset[tuple[ContainerId, State, int | None]] | None = None
+        self._has_changed = False
+        self._told_at: float | None = clock()
+        self._seen: frozenset[str] = frozenset()
 
     def containers(self) -> tuple[ContainerInfo, ...]:
         """Return what Podman knows now; details of a container may follow some calls after its name."""
         infos = {info.id: info for info in parse_list(self._api.request("GET", LIST, timeout_s=TIMEOUT_S))}
         self._details = {container: known for container, known in self._details.items() if container in infos}
+        listed = frozenset((info.id, info.state, info.started_ns) for info in infos.values())
+        self._has_changed |= self._listed not in {None, listed}
+        self._listed = listed
         self._inspect(infos)
         return tuple(self._detailed(info) for info in infos.values())
+
+    def events(self) -> tuple[Told, ...]:
+        """Return what has happened, where the list has changed or it was not asked for some time."""
+        now = self._clock()
+        # It was refused once: Podman was told to keep none.
+        if self._told_at is None or not (self._has_changed or now - self._told_at >= EVENTS_S):
+            return ()
+        # It takes whole seconds alone.
+        window = {"stream": "false", "since": f"{math.floor(self._told_at - OVERLAP_S)}"}
+        try:
+            data, _ = self._api.beginning(
+                f"{BASE}/events?{urlencode(window | {'filters': _FILTERS})}", _EVENTS_BYTES, TIMEOUT_S
+            )
+        except Refused:
+            self._told_at = None
+            return ()
+        self._told_at, self._has_changed = now, False
+        events, self._seen = parse_new(data, self._seen, EVENTS)
+        return tuple(told for event in events if (told := told_of(event, NAME, TOLD)) is not None)
 
     def close(self) -> None:
         """No connection is kept."""
@@ -164,10 +229,36 @@ class Podman:
                 return ()
             raise
 
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """``podman logs --follow``."""
+        try:
+            path = f"{_path(container)}/logs?{follow_query(wanted)}"
+            channel, first = self._api.stream(path, FIRST_S)
+        except Refused as error:
+            if error.status == _NOT_FOUND or _NO_LOG in error.words:
+                return None
+            raise
+        return StreamFeed(NAME, channel, first, FRAMES, partial(self._api.body, path))
+
     def _log(self, container: ContainerId, lines: int) -> tuple[list[LogLine], bool]:
         query = urlencode({"stdout": "true", "stderr": "true", "timestamps": "true", "tail": lines})
         data, is_cut = self._api.beginning(f"{_path(container)}/logs?{query}", LARGEST_BYTES)
         return parse_frames(data, f"{NAME}: /logs"), is_cut
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any]:
+        """``podman inspect``."""
+        return to_object(self._api.request("GET", f"{_path(container)}/json"))
+
+    def sizes(self, container: ContainerId) -> LayerSizes:
+        """``podman ps -s``, of one container."""
+        answer = self._api.request("GET", f"{_path(container)}/json?size=true", timeout_s=COUNTING_S)
+        return to_sizes(to_object(answer))
+
+    def execute(
+        self, container: ContainerId, command: Sequence[str], size: Size, environment: Sequence[str]
+    ) -> Session:
+        """``podman exec -it``."""
+        return execute(self._api, BASE, container, command, size, environment)
 
     def start(self, container: ContainerId) -> None:
         """``podman start``."""

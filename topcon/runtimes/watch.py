@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
+from topcon.model.event import MOST_TOLD
 from topcon.model.sample import SILENT_AFTER_S, Problem, RuntimeSample
-from topcon.runtimes import load, plugin_names, sockets_there, supports_lifecycle, supports_logs
+from topcon.runtimes import (
+    load,
+    plugin_names,
+    sockets_there,
+    supports_events,
+    supports_exec,
+    supports_inspect,
+    supports_lifecycle,
+    supports_logs,
+    supports_sizes,
+)
 from topcon.runtimes.daemon import daemon_at
+from topcon.runtimes.exec import NotThere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from topcon.model.event import Told
+    from topcon.model.files import LayerSizes
+    from topcon.model.output import Batch, Feed, Wanted
     from topcon.model.sample import ContainerId, ContainerInfo, LogLine
+    from topcon.model.shell import Session, Size
     from topcon.runtimes import Lifecycle, Plugin, Runtime
     from topcon.runtimes.daemon import Daemon
 
@@ -69,6 +87,7 @@ class RuntimeWatch:
         self._clock = clock
         self._wall_ns = wall_ns
         self._state = _State()
+        self._told: deque[Told] = deque(maxlen=MOST_TOLD)
         self._unanswered_since: float | None = None
         self._bug: BaseException | None = None
         self._has_answered = False
@@ -105,6 +124,10 @@ class RuntimeWatch:
         """Whether the first answer is still to be expected."""
         return not self.is_settled and self._silent_s() <= SILENT_AFTER_S
 
+    def take_told(self) -> tuple[Told, ...]:
+        """Return what the runtime has told since this was asked last to have happened; for one thread."""
+        return tuple(self._told.popleft() for _ in range(len(self._told)))
+
     def knows(self, container: ContainerId) -> bool:
         """Whether the runtime has listed the container."""
         return container in self._state.ids
@@ -125,11 +148,7 @@ class RuntimeWatch:
         Raises:
             ActionFailed: the runtime does not answer or cannot change containers.
         """
-        try:
-            runtime = self.plugin.connect(self.socket)
-        except SourceUnavailable as error:
-            message = f"{self.plugin.name}: {error}"
-            raise ActionFailed(message) from error
+        runtime = self._connect_to_act()
         lifecycle = supports_lifecycle(runtime)
         if lifecycle is None:
             runtime.close()
@@ -137,22 +156,105 @@ class RuntimeWatch:
             raise ActionFailed(message)
         return runtime, lifecycle
 
+    def _connect_to_act(self) -> Runtime:
+        """Connect anew.
+
+        Raises:
+            ActionFailed: the runtime does not answer.
+        """
+        try:
+            return self.plugin.connect(self.socket)
+        except SourceUnavailable as error:
+            message = f"{self.plugin.name}: {error}"
+            raise ActionFailed(message) from error
+
+    @contextmanager
+    def _connected(self) -> Iterator[Runtime]:
+        """Connect anew, for a question; what the daemon uses until the connection is closed is counted.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer.
+        """
+        with self._daemon.asked():
+            runtime = self.plugin.connect(self.socket)
+            try:
+                yield runtime
+            finally:
+                runtime.close()
+
     def tail(self, container: ContainerId, lines: int) -> tuple[LogLine, ...]:
         """Connect anew, and return the last lines that a container has written; none where they cannot be had.
 
         Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
         """
         try:
-            with self._daemon.asked():
-                runtime = self.plugin.connect(self.socket)
-                try:
-                    logs = supports_logs(runtime)
-                    return logs.tail(container, lines) if logs else ()
-                finally:
-                    runtime.close()
+            with self._connected() as runtime:
+                logs = supports_logs(runtime)
+                return logs.tail(container, lines) if logs else ()
         except (SourceUnavailable, ParseError):
             # What is wrong with the runtime is told by `look`.
             return ()
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """Connect anew, and follow what a container writes, until the runtime falls silent; None where there is no log.
+
+        Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        with self._connected() as runtime:
+            logs = supports_logs(runtime)
+            feed = logs.follow(container, wanted) if logs else None
+        return None if feed is None else _Answering(feed, lambda: self.answers)
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any] | Problem | None:
+        """Connect anew, and return all that the runtime knows of a container; None if it has no way to tell.
+
+        Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
+        """
+        try:
+            with self._connected() as runtime:
+                able = supports_inspect(runtime)
+                return able.inspect(container) if able else None
+        except (SourceUnavailable, ParseError) as error:
+            return Problem(self.plugin.name, str(error), error.remedy)
+
+    def sizes(self, container: ContainerId) -> LayerSizes | Problem | None:
+        """Connect anew, and have counted how much of a disk a container takes; None if nobody can.
+
+        Waits for the runtime, which can take long: nothing to call on the threads of the UI and of the sampler.
+        """
+        try:
+            with self._connected() as runtime:
+                able = supports_sizes(runtime)
+                return able.sizes(container) if able else None
+        except (SourceUnavailable, ParseError) as error:
+            return Problem(self.plugin.name, str(error), error.remedy)
+
+    def execute(
+        self, container: ContainerId, commands: Sequence[Sequence[str]], size: Size, environment: Sequence[str]
+    ) -> tuple[Session, Sequence[str]] | None:
+        """Connect anew, and start the first of some programs that is in a container; None if it has no way to.
+
+        Waits for the runtime: nothing to call on the threads of the UI and of the sampler.
+
+        Raises:
+            NotThere: none of them is.
+            ActionFailed: none was started; the runtime's own words.
+        """
+        runtime = self._connect_to_act()
+        try:
+            able = supports_exec(runtime)
+            if able is None:
+                return None
+            for command in commands[:-1]:
+                with suppress(NotThere):
+                    return able.execute(container, command, size, environment), command
+            return able.execute(container, commands[-1], size, environment), commands[-1]
+        finally:
+            runtime.close()
 
     def look(self) -> tuple[RuntimeSample, Problem | None]:
         """Say how the runtime is doing now; an error of our own on its thread is raised here."""
@@ -217,12 +319,16 @@ class RuntimeWatch:
         """Follow a connection until it breaks or topcon ends."""
         lifecycle = supports_lifecycle(runtime)
         abilities = lifecycle.abilities if lifecycle else frozenset()
+        able = supports_events(runtime)
         while not self._stopped.is_set():
             self._asking()
             self._woken.clear()
             begun = self._clock()
             with self._daemon.asked():
                 told = runtime.containers()
+                if able is not None:
+                    # Before the list is made known: what has happened is told first by who knows when.
+                    self._told.extend(able.events())
             infos = _kept(told, self._state.infos)
             self._unanswered_since = None
             self._has_answered = True
@@ -242,6 +348,22 @@ class RuntimeWatch:
         """Begin a call: until one is answered, the runtime is silent since the first that was not."""
         if self._unanswered_since is None:
             self._unanswered_since = self._clock()
+
+
+class _Answering:
+    """A feed that ends where its runtime does not answer any more: of one that hangs nothing would come for ever."""
+
+    def __init__(self, feed: Feed, answers: Callable[[], bool]) -> None:
+        self.where = feed.where
+        self._feed = feed
+        self._answers = answers
+        self.stop = feed.stop
+        self.close = feed.close
+
+    def read(self) -> Batch | None:
+        batch = self._feed.read()
+        is_empty = batch is not None and not batch.lines and not batch.passed
+        return None if is_empty and not self._answers() else batch
 
 
 def _kept(infos: tuple[ContainerInfo, ...], before: tuple[ContainerInfo, ...]) -> tuple[ContainerInfo, ...]:
@@ -331,6 +453,32 @@ class RuntimeWatches:
         """
         watch = self.of(container)
         return watch.tail(container, lines) if watch and watch.answers else ()
+
+    def follow(self, container: ContainerId, wanted: Wanted) -> Feed | None:
+        """Follow what a container writes, as `RuntimeWatch.follow` does.
+
+        None if nobody knows it or has its log; who does not answer is not asked.
+
+        Raises:
+            SourceUnavailable: the runtime does not answer, or refuses.
+            ParseError: the answer is in no known form.
+        """
+        watch = self.of(container)
+        return watch.follow(container, wanted) if watch and watch.answers else None
+
+    def inspect(self, container: ContainerId) -> Mapping[str, Any] | Problem | None:
+        """Return all that its runtime knows of a container, as `RuntimeWatch.inspect` does; None if none can tell."""
+        watch = self.of(container)
+        if watch is None:
+            return None
+        return watch.inspect(container) if watch.answers else watch.look()[1]
+
+    def sizes(self, container: ContainerId) -> LayerSizes | Problem | None:
+        """Have its runtime count how much of a disk a container takes; None if none can."""
+        watch = self.of(container)
+        if watch is None:
+            return None
+        return watch.sizes(container) if watch.answers else watch.look()[1]
 
     @property
     def is_settling(self) -> bool:
