@@ -39,3 +39,19 @@ def signal_name(name: str) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
+_NOT_STARTED = {125: "could not be started", 126: "cannot be run", 127: "command not found"}
+"""What shells and runtimes end with where there was nothing to run."""
+_BY_SIGNAL = 128
+"""What is added to the signal that a process was ended by."""
+
+
+def exit_meaning(code: int) -> str | None:
+    """Say what an exit code means to most: ``SIGKILL`` for 137; None for one that means what its program wants."""
+    if code in _NOT_STARTED:
+        return _NOT_STARTED[code]
+    try:
+        return signal_name(str(code - _BY_SIGNAL)) if code > _BY_SIGNAL else None
+    except ValueError:
+        return None

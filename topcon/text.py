@@ -128,6 +128,11 @@ def to_percent_text(share: float | None) -> str:
     return f"{share * 100:.0f}%" if share < _TIMES else f"{min(share, 999):.0f}x"
 
 
+def to_rate_text(bytes_per_second: float | None) -> str:
+    """Write bytes a second: ``1.50k/s``."""
+    return UNKNOWN if bytes_per_second is None else f"{to_bytes_text(bytes_per_second)}/s"
+
+
 def to_count_text(count: int | None) -> str:
     """Write a count; from 100,000 on in thousands."""
     if count is None:

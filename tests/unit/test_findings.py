@@ -28,7 +28,20 @@ from samples import (
     tree_of,
 )
 
-from topcon.findings import CODES, CONTAINER_RULES, PASSING, SNAPSHOT_RULES, Threshold, Thresholds, assess
+from topcon.findings import (
+    CHANGE_RULES,
+    CODES,
+    CONTAINER_RULES,
+    LEVEL_RULES,
+    PASSING,
+    SNAPSHOT_RULES,
+    TIMED_RULES,
+    Threshold,
+    Thresholds,
+    assess,
+)
+from topcon.findings.levels import levels
+from topcon.findings.passing import timed
 from topcon.model.derive import derive
 from topcon.model.sample import Health, NetnsKey, RuntimeSample, Source, State
 from topcon.model.snapshot import HostNode, PressureShare, PressureShares, Severity, Usage
@@ -454,7 +467,8 @@ def test_findings_name_containers_that_are_there() -> None:
 
 
 def test_all_rules_say_what_they_hold_for() -> None:
-    assert all(rule.__doc__ for rule in (*CONTAINER_RULES, *SNAPSHOT_RULES))
+    rules = (*CONTAINER_RULES, *CHANGE_RULES, *TIMED_RULES, *SNAPSHOT_RULES, *LEVEL_RULES)
+    assert all(rule.__doc__ for rule in rules)
 
 
 def test_what_was_found_before_is_found_again() -> None:
@@ -488,5 +502,6 @@ def test_of_what_is_the_same_nothing_is_asked_again(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_codes_of_what_passes() -> None:
+    """Each rule that looks at the time, and each that looks at the snapshot; limits above have the codes of limits."""
     assert CODES.keys() > PASSING
-    assert len(PASSING) == len(SNAPSHOT_RULES)
+    assert len(PASSING) == len(TIMED_RULES) + len({*SNAPSHOT_RULES} - {timed, levels})

@@ -11,9 +11,11 @@ from operator import is_
 from typing import TYPE_CHECKING, TypeVar
 
 from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
+from topcon.model.course import NO_COURSE, NO_TIMES
 from topcon.model.history import NO_HISTORY
 from topcon.model.join import Group, Member, join, network_owner
 from topcon.model.rates import increase, per_second, ratio, share
+from topcon.model.replicas import replicas_of
 from topcon.model.sample import NAMESPACE_KINDS, InterfaceStat, PodKind
 from topcon.model.snapshot import (
     ContainerNode,
@@ -55,6 +57,7 @@ SAME_START_NS = 10**9
 
 
 NOT_STALLED = PressureShare(0.0, 0.0)
+_NO_PRESSURES = PressureShares()
 
 
 def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
@@ -106,6 +109,8 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         if previous is not None and containers is previous.containers
         else min((each.starts_ns[0] for each in containers.values() if each.starts_ns), default=None),
         cost=_cost(step),
+        replicas=previous.replicas if previous is not None and step.is_same_tree else replicas_of(pods),
+        times=(previous.times if previous is not None else NO_TIMES).grown(sample.monotonic_ns),
     )
 
 
@@ -287,11 +292,14 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
         usage, started_ns = only.usage, only.started_ns
     else:
         usage = total(containers)
-        past = before.usage.cpu_history if before is not None else NO_HISTORY
-        usage = usage._replace(cpu_history=past.grown(step.tick, usage.cpu_cores))
+        past = before.usage if before is not None else Usage()
+        usage = usage._replace(cpu_history=past.cpu_history.grown(step.tick, usage.cpu_cores))
         started_ns = min([each.started_ns for each in containers if each.started_ns is not None], default=None)
     if cgroup is not None:
         usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
+    if cgroup is not None or len(containers) != 1:
+        past = before.usage if before is not None else Usage()
+        usage = usage._replace(course=past.course.grown(step.tick, _course_values(usage)))
     pod = PodNode(
         _pod_key(group),
         info.kind,
@@ -365,15 +373,35 @@ def _usage(
     cgroup: CgroupSample | None,
     before: ContainerNode | None,
 ) -> Usage:
-    own = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before) if cgroup is not None else Usage()
-    if network is None:
-        return own
-    now, old = _outward(network), None if network_before is None else _outward(network_before)
-    return own._replace(
-        rx_bytes=sum(stat.rx_bytes for stat in now.values()),
-        tx_bytes=sum(stat.tx_bytes for stat in now.values()),
-        rx_bytes_per_second=_rate_of_all(now, old, "rx_bytes", step.elapsed_s),
-        tx_bytes_per_second=_rate_of_all(now, old, "tx_bytes", step.elapsed_s),
+    usage = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before) if cgroup is not None else Usage()
+    if network is not None:
+        now, old = _outward(network), None if network_before is None else _outward(network_before)
+        usage = usage._replace(
+            rx_bytes=sum(stat.rx_bytes for stat in now.values()),
+            tx_bytes=sum(stat.tx_bytes for stat in now.values()),
+            rx_bytes_per_second=_rate_of_all(now, old, "rx_bytes", step.elapsed_s),
+            tx_bytes_per_second=_rate_of_all(now, old, "tx_bytes", step.elapsed_s),
+        )
+    course = before.usage.course if before is not None else NO_COURSE
+    return usage._replace(course=course.grown(step.tick, _course_values(usage)))
+
+
+def _course_values(usage: Usage) -> tuple[float | None, ...]:
+    """Return what is remembered of it, in the order of `course.Kind`."""
+    cpu, memory, io = usage.pressure or _NO_PRESSURES
+    return (
+        usage.cpu_cores,
+        usage.throttled_share,
+        usage.memory_bytes,
+        usage.anon_bytes,
+        usage.file_bytes,
+        usage.read_bytes_per_second,
+        usage.write_bytes_per_second,
+        usage.rx_bytes_per_second,
+        usage.tx_bytes_per_second,
+        cpu and cpu.some,
+        memory and memory.some,
+        io and io.some,
     )
 
 
@@ -384,14 +412,14 @@ def _cgroup_usage(
     seconds = step.seconds_of(cgroup)
     cpu, memory, pids = cgroup.cpu, cgroup.memory, cgroup.pids
     old_cpu, old_io, old_pressure = (old.cpu, old.io, old.pressure) if old is not None else (None, None, None)
-    cores = _cores(cpu, old_cpu, step.elapsed_s)
+    cores = cores_of(cpu, old_cpu, step.elapsed_s)
     limit_cores = cgroup.cpu_max.cores if cgroup.cpu_max is not None else None
     is_same = before is not None and before.cgroup is not None and before.cgroup.inode == cgroup.inode
     past = before.usage.cpu_history if before is not None and is_same else NO_HISTORY
     return Usage(
         cores,
         limit_cores,
-        _throttled(cpu, old_cpu) if limit_cores is not None else None,
+        throttled_of(cpu, old_cpu) if limit_cores is not None else None,
         memory.working_set if memory is not None else None,
         memory.max if memory is not None else None,
         _pressure(cgroup.pressure, old_pressure, seconds),
@@ -400,15 +428,19 @@ def _cgroup_usage(
         pids=pids.current if pids is not None else None,
         pids_limit=pids.max if pids is not None else None,
         cpu_history=past.grown(step.tick, cores),
+        anon_bytes=memory.anon if memory is not None else None,
+        file_bytes=memory.file if memory is not None else None,
     )
 
 
-def _cores(cpu: CpuStat | None, old: CpuStat | None, elapsed_s: float) -> float | None:
+def cores_of(cpu: CpuStat | None, old: CpuStat | None, elapsed_s: float) -> float | None:
+    """How many CPUs were used from one reading to the next."""
     rate = per_second(cpu.usage_usec, old.usage_usec, elapsed_s) if cpu and old else None
     return None if rate is None else rate / 1e6
 
 
-def _throttled(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
+def throttled_of(cpu: CpuStat | None, old: CpuStat | None) -> float | None:
+    """In which share of the periods from one reading to the next a limit held back."""
     if cpu is None or old is None:
         return None
     return share(increase(cpu.nr_throttled, old.nr_throttled), increase(cpu.nr_periods, old.nr_periods))
@@ -564,7 +596,7 @@ def _oom_kills(step: _Step, pods: tuple[PodNode, ...], gone: tuple[Gone, ...]) -
             place, was = place_of(container, pod), step.last_of(container.key)
             if place not in counts:
                 counts[place] = before.get(place, 0)
-            counts[place] += _counted_kills(container, was)
+            counts[place] += counted_kills(container, was)
             if was is not None and was.info.source is not container.info.source:
                 renamed.append((container.key, place))
     # They have got their names only now, or have lost them.
@@ -582,7 +614,7 @@ def _more_oom_kills(previous: Snapshot, pods: Iterable[PodNode]) -> Mapping[Plac
         if pod is old:
             continue
         for container, was in zip(pod.containers, old.containers, strict=True):
-            if container is not was and (count := _counted_kills(container, was)):
+            if container is not was and (count := counted_kills(container, was)):
                 place = place_of(container, pod)
                 counts = {**counts, place: counts[place] + count}
     return counts
@@ -594,7 +626,7 @@ def _places_before(step: _Step) -> dict[ContainerKey, Place]:
     return places | {key: place_of(gone.container, gone.pod) for key, gone in step.gone_before.items()}
 
 
-def _counted_kills(container: ContainerNode, before: ContainerNode | None) -> int:
+def counted_kills(container: ContainerNode, before: ContainerNode | None) -> int:
     """Count the kills since the last sample: the kernel's, or else the one that the runtime tells of.
 
     The cgroup of a container whose first process was killed is gone before it can be read: its runtime knows of that.
@@ -662,6 +694,8 @@ def total(containers: Iterable[ContainerNode]) -> Usage:
         read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
         write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
         pids=_sum(usage.pids for usage in usages),
+        anon_bytes=_sum(usage.anon_bytes for usage in usages),
+        file_bytes=_sum(usage.file_bytes for usage in usages),
     )
 
 

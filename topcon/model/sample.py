@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, NewType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from topcon.model.event import Told
+
 CgroupPath = NewType("CgroupPath", str)
 """A cgroup's path below the root of its hierarchy, ``/`` for the root."""
 
@@ -744,6 +746,8 @@ class Sample:
     problems: tuple[Problem, ...] = ()
     sources: tuple[SourceSample, ...] = ()
     """How reading the kernel went."""
+    events: tuple[Told, ...] = ()
+    """What was told since the sample before to have happened."""
     survey: Survey | None = None
     """The newest; None before the first is done, and without the endpoint."""
     own: OwnSample | None = None

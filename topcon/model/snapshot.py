@@ -7,6 +7,8 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from topcon.model.course import NO_COURSE, NO_TIMES, Course, Times
+from topcon.model.event import NO_EVENTS, Events
 from topcon.model.history import NO_HISTORY, History
 from topcon.model.rates import ratio
 
@@ -46,6 +48,15 @@ class Finding:
     """The key of the container, pod or runtime."""
     summary: str
     advice: str
+    """What can be done."""
+    evidence: str = ""
+    """Numbers and limits, and who else has to do with it; empty where the summary says it all."""
+    means: str = ""
+    """What it comes to, in a sentence."""
+    since_ns: int | None = field(default=None, compare=False)
+    """Since when it has held without a break, on the monotonic clock, as far as it was seen."""
+    limited_by: CgroupPath | None = None
+    """The cgroup above the container whose limit it is; None for its own."""
 
 
 class PressureShare(NamedTuple):
@@ -91,6 +102,12 @@ class Usage(NamedTuple):
     pids_limit: int | None = None
     cpu_history: History = NO_HISTORY
     """Cores in each of the last intervals."""
+    anon_bytes: int | None = None
+    """Of the memory: what no file holds."""
+    file_bytes: int | None = None
+    """The page cache, of which the working set has only what was used lately."""
+    course: Course = NO_COURSE
+    """All of it over the last hour; it outlives a restart."""
 
     @property
     def cpu_limit_share(self) -> float | None:
@@ -250,6 +267,8 @@ class Snapshot:
     pods: tuple[PodNode, ...]
     containers: Mapping[ContainerKey, ContainerNode]
     findings: tuple[Finding, ...] = ()
+    events: Events = NO_EVENTS
+    """What has happened since topcon was started; the very same object if nothing has."""
     gone: tuple[Gone, ...] = ()
     """Containers that were removed in the last ten minutes, the newest last."""
     oom_kills: Mapping[Place, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -264,3 +283,7 @@ class Snapshot:
     """The first of all starts that its containers remember."""
     cost: Cost | None = None
     """What topcon itself costs; None for a host that was captured or recorded."""
+    replicas: tuple[tuple[ContainerKey, ...], ...] = ()
+    """Those that do the same, three of them at least."""
+    times: Times = NO_TIMES
+    """When the last ticks were."""
