@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,13 +24,22 @@ def host(tmp_path: Path) -> FakeHost:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the developer's configuration, state, daemons, time zone and terminal out of the tests."""
+    """Keep the developer's configuration, state, daemons and terminal out of the tests."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("TZ", "UTC")
     for name in ("DOCKER_HOST", "XDG_RUNTIME_DIR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION", "SUDO_USER"):
         monkeypatch.delenv(name, raising=False)
     os.environ.setdefault("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def _in_utc() -> Iterator[None]:
+    """Have the time of day that is shown be the same everywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)

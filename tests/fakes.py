@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from topcon.model.event import Told
     from topcon.model.sample import ContainerInfo, Problem, RuntimeSample
 
 SECOND_NS = 1_000_000_000
@@ -359,6 +360,11 @@ class FakeWatch:
     sample: RuntimeSample | None = None
     problem: Problem | None = None
     rest_s: float | None = None
+    told: tuple[Told, ...] = ()
+
+    def take_told(self) -> tuple[Told, ...]:
+        told, self.told = self.told, ()
+        return told
 
     def look(self) -> tuple[RuntimeSample, Problem | None]:
         assert self.sample is not None

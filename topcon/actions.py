@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, assert_never
 
 from topcon.errors import ActionFailed
 from topcon.kernel import control
+from topcon.model.event import Kind, Told
 from topcon.model.sample import PodKind, Role, State
 from topcon.signals import signal_name, signal_number
 from topcon.text import printable, to_time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from topcon.kernel.mount import Hierarchies
@@ -49,6 +50,10 @@ HARMLESS = CERTAIN | {"SIGCHLD", "SIGURG", "SIGWINCH", "SIGTSTP", "SIGTTIN", "SI
 _OF_LXC = ("SIGRTMIN+3", "SIGPWR", STOP_SIGNAL)
 STOP_SIGNALS = {"nspawn": ("SIGRTMIN+3", STOP_SIGNAL), "lxc": _OF_LXC, "incus": _OF_LXC}
 """By runtime: what tells an init to shut its system down, systemd and others; the last is sent to those without."""
+
+
+DONE = "done"
+"""What the log says of what went well."""
 
 
 class Verb(StrEnum):
@@ -130,10 +135,14 @@ class Request:
     grace_s: float = DEFAULT_GRACE_S
     signal: str = "SIGKILL"
     """For `Verb.KILL`."""
+    member: ProcessSample | None = None
+    """For `Verb.KILL` through the kernel: the process of it that alone is signalled, as the person saw it."""
 
     @property
     def past(self) -> str:
         """As in "stopped web"; a signal that it may outlive has only been sent."""
+        if self.member is not None:
+            return f"sent {self.signal} to {process_text(self.member)} of"
         is_sent = self.verb is Verb.KILL and self.signal != "SIGKILL"
         return f"sent {self.signal} to" if is_sent else self.verb.past
 
@@ -153,10 +162,21 @@ class Outcome:
         """The outcome in a line."""
         name = printable(self.request.name)
         if self.error is not None:
-            return f"{self.request.verb} {name}: {printable(self.error)}"
+            of = f"{process_text(self.request.member)} of " if self.request.member is not None else ""
+            return f"{self.request.verb} {of}{name}: {printable(self.error)}"
         way = ", through the kernel" if self.request.way is Way.KERNEL else ""
         logged = f", but {printable(self.warning)}" if self.warning else ""
         return f"{self.request.past} {name} in {self.took_s:.1f} s{way}{logged}"
+
+
+def _told(request: Request, result: str, took_s: float) -> Told:
+    """Say how an action ended, for the list of what has happened."""
+    if result == DONE:
+        way = ", through the kernel" if request.way is Way.KERNEL else ""
+        kind, detail = Kind.ACTION, f"topcon {request.past} it in {took_s:.1f} s{way}"
+    else:
+        kind, detail = Kind.FAILED, f"topcon was to {request.verb} it: {result}"
+    return Told(time.time_ns(), kind, request.key, request.name, detail=detail)
 
 
 def request_for(
@@ -165,8 +185,11 @@ def request_for(
     grace_s: float | None = None,
     signal: str = "SIGKILL",
     way: Way = Way.RUNTIME,
+    member: ProcessSample | None = None,
 ) -> Request:
     """Ask for something to be done to a container as it is seen now, in the way that the person is told of.
+
+    With ``member`` it is done to that process of it alone.
 
     Raises:
         ValueError: there is no such signal.
@@ -185,7 +208,13 @@ def request_for(
         stop_signals=_stop_signals(container),
         grace_s=grace_s if grace_s is not None else DEFAULT_GRACE_S if own_grace_s is None else own_grace_s,
         signal=signal_name(signal),
+        member=member,
     )
+
+
+def process_text(process: ProcessSample) -> str:
+    """Name a process."""
+    return f"process {process.pid} ({printable(process.comm)})"
 
 
 def _stop_signals(container: ContainerNode) -> tuple[str, ...]:
@@ -212,6 +241,8 @@ def describe(request: Request, container: ContainerNode) -> str:
             return "starts it"
         case Verb.STOP | Verb.RESTART:
             return _stop_by_kernel(request) if request.way is Way.KERNEL else _stop_by_runtime(request, container)
+        case Verb.KILL if request.member is not None:
+            return f"sends {request.signal} to {process_text(request.member)} alone"
         case Verb.KILL:
             is_all = request.way is Way.KERNEL and request.signal == "SIGKILL"
             return f"sends {request.signal} to {'all its processes' if is_all else 'its first process'}"
@@ -256,10 +287,7 @@ class AuditLog:
         Raises:
             OSError: the file cannot be written.
         """
-        line = {
-            "time": to_time_text(self._clock()),
-            "user": _user(),
-            "ssh_client": self._ssh_client,
+        line: dict[str, object] = {
             "action": request.verb,
             "way": request.way,
             "container": request.key,
@@ -271,9 +299,24 @@ class AuditLog:
             line["grace_s"] = request.grace_s
         if request.verb is Verb.KILL:
             line["signal"] = request.signal
+        if request.member is not None:
+            line["process"] = {"pid": request.member.pid, "comm": request.member.comm}
+        self._append(line)
+
+    def write_shell(self, container: ContainerNode, way: Way, result: str, took_s: float) -> None:
+        """Append a line about a shell that was opened in a container, or has ended.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        line = {"action": "shell", "way": way, "container": container.key, "name": container.name}
+        self._append({**line, "result": result, "took_s": round(took_s, 3)})
+
+    def _append(self, line: Mapping[str, object]) -> None:
+        who = {"time": to_time_text(self._clock()), "user": _user(), "ssh_client": self._ssh_client}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({**who, **line}) + "\n")
 
 
 def _user() -> str:
@@ -311,16 +354,19 @@ class Actions:
         audit_log: AuditLog,
         clock: Callable[[], float] = time.monotonic,
         hierarchies: Hierarchies | None = None,
+        tell: Callable[[Told], object] = lambda _: None,
     ) -> None:
         """Act through ``runtimes`` and log in ``audit_log``; ``clock`` gives seconds.
 
-        Without ``hierarchies``, where the cgroups are, the kernel is not asked to act.
+        Without ``hierarchies``, where the cgroups are, the kernel is not asked to act. ``tell`` is told what was done,
+        and what was not, on any thread.
         """
         self._runtimes = runtimes
         self._processes = processes
-        self._audit_log = audit_log
+        self.audit_log = audit_log
         self._clock = clock
         self._hierarchies = hierarchies
+        self._tell = tell
         self._running: dict[ContainerKey, tuple[Request, float]] = {}
 
     def verbs(self, container: ContainerNode) -> tuple[Verb, ...]:
@@ -414,7 +460,7 @@ class Actions:
         finally:
             self._running.pop(request.key, None)
         took_s = self._clock() - begun
-        return Outcome(request, took_s, error, self._log(request, error or "done", took_s))
+        return Outcome(request, took_s, error, self._log(request, error or DONE, took_s))
 
     def refuse(self, request: Request, why: str) -> Outcome:
         """Leave it, and log that."""
@@ -427,10 +473,11 @@ class Actions:
         self._running.clear()
 
     def _log(self, request: Request, result: str, took_s: float) -> str | None:
+        self._tell(_told(request, result, took_s))
         try:
-            self._audit_log.write(request, result, took_s)
+            self.audit_log.write(request, result, took_s)
         except OSError as error:
-            return f"not logged: {self._audit_log.path}: {error.strerror}"
+            return f"not logged: {self.audit_log.path}: {error.strerror}"
         return None
 
     def _perform(self, request: Request) -> None:
@@ -463,6 +510,9 @@ class Actions:
         return lifecycle.started_ns(request.id) == request.started_ns
 
     def _perform_by_kernel(self, request: Request) -> None:
+        if request.member is not None:
+            control.send_signal(self._processes.root, request.member, signal_number(request.signal))
+            return
         cgroup = self._cgroup(request.cgroup)
         if cgroup is None or request.process is None:
             message = "it has no cgroup and process that the kernel could act on"
@@ -508,7 +558,7 @@ class Actions:
             lines.append(_sharing_line(container, snapshot, "goes on" if verb is Verb.PAUSE else "is not touched"))
             return [line for line in lines if line]
         if verb is Verb.KILL and (name := signal_name(signal)) != "SIGKILL":
-            fate, may_end = self._fate(container, name)
+            fate, may_end = self._fate(container.process, name)
             lines.append(fate)
             if not may_end:
                 return [line for line in lines if line]
@@ -521,6 +571,26 @@ class Actions:
         if verb.has_grace:
             lines.append(self._signal_line(container, way))
         return [line for line in lines if line]
+
+    def may_signal(self, member: ProcessSample) -> bool:
+        """Whether the kernel lets us signal a process."""
+        return control.may_signal(self._processes.root, member)
+
+    def consequences_for_process(
+        self, member: ProcessSample, container: ContainerNode, snapshot: Snapshot, signal: str
+    ) -> list[str]:
+        """Say what a signal to one process of a container would do, a line each.
+
+        Raises:
+            ValueError: there is no such signal.
+        """
+        first = container.process
+        if first is not None and (first.pid, first.start_ticks) == (member.pid, member.start_ticks):
+            _, may_end = self._fate(member, signal_name(signal))
+            lines = ["it is the first process: its end is the end of all others"] if may_end else []
+            return lines + self.consequences(Verb.KILL, container, snapshot, Way.RUNTIME, signal)
+        fate, _ = self._fate(member, signal_name(signal), "it")
+        return [fate] if fate else []
 
     def _lines_of_the_way(self, verb: Verb, container: ContainerNode) -> list[str]:
         """Say why it goes through the kernel, and that the runtime is not told."""
@@ -554,18 +624,20 @@ class Actions:
         except OSError:
             return None
 
-    def _fate(self, container: ContainerNode, signal: str) -> tuple[str | None, bool]:
-        """Say what the first process makes of a signal, and whether that may be its end."""
-        masks = self._processes.signal_masks(container.process.pid) if container.process else None
-        if masks is None or container.process is None or signal in CERTAIN:
+    def _fate(
+        self, process: ProcessSample | None, signal: str, who: str = "its first process"
+    ) -> tuple[str | None, bool]:
+        """Say what a process makes of a signal, and whether that may be its end."""
+        masks = self._processes.signal_masks(process.pid) if process else None
+        if masks is None or process is None or signal in CERTAIN or signal == "SIGKILL":
             return None, signal not in HARMLESS
         if masks.handles(signal_number(signal)):
-            return f"its first process handles {signal}", signal in ENDING
+            return f"{who} handles {signal}", signal in ENDING
         if masks.ignores(signal_number(signal)):
-            return f"its first process ignores {signal}: nothing happens", False
-        if container.process.ns_pids[-1:] == (1,):
+            return f"{who} ignores {signal}: nothing happens", False
+        if process.ns_pids[-1:] == (1,):
             # The kernel spares the first process of a PID namespace what it does not handle.
-            return f"its first process does not handle {signal}: nothing happens", False
+            return f"{who} does not handle {signal}: nothing happens", False
         return None, signal not in HARMLESS
 
     def _signal_line(self, container: ContainerNode, way: Way) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from topcon.actions import Actions
+    from topcon.model.sample import ProcessSample
     from topcon.model.snapshot import ContainerNode
 
     Needs = Mapping[ContainerKey, AbstractSet[ContainerKey]]
@@ -58,15 +59,19 @@ def plan(
     grace_s: float | None = None,
     signal: str = "SIGKILL",
     ways: Mapping[ContainerKey, Way] | None = None,
+    member: ProcessSample | None = None,
 ) -> Plan:
     """Put containers in the order that something is to be done to them; without ``grace_s`` each has its own.
+
+    With ``member`` it is done to that process alone, of the only container.
 
     Raises:
         ValueError: there is no such signal.
     """
     ways = ways or {}
     requests = {
-        each.key: request_for(verb, each, grace_s, signal, ways.get(each.key, Way.RUNTIME)) for each in containers
+        each.key: request_for(verb, each, grace_s, signal, ways.get(each.key, Way.RUNTIME), member)
+        for each in containers
     }
     needs: Needs = dependencies(containers)
     if verb in UNORDERED:

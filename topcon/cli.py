@@ -28,9 +28,11 @@ from topcon.wiring import (
     build_runtimes,
     build_sampler,
     build_saver,
+    build_shells,
     build_web,
     exposed,
 )
+from topcon.wiring.inside import build_inside, build_who
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from topcon.sampler import Sampler
 
 EXIT_FAILED = 1
+EXIT_WARNINGS = 1
+EXIT_CRITICAL = 2
 EXIT_USAGE = 64
 EXIT_UNAVAILABLE = 69
 EXIT_INTERRUPTED = 130
@@ -153,12 +157,29 @@ def _fill_ps(ps: _Parser) -> None:
     ps.set_defaults(run=_run_ps)
 
 
+def _fill_why(why: _Parser) -> None:
+    from topcon.config import FILTER_SETTING, HOST_SETTINGS
+
+    why.add_argument("--json", action="store_true", help="print one JSON object")
+    _add(why, *HOST_SETTINGS, FILTER_SETTING)
+    why.set_defaults(run=_run_why)
+
+
 def _fill_doctor(doctor: _Parser) -> None:
     from topcon.config import HOST_SETTINGS
 
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     _add(doctor, *HOST_SETTINGS)
     doctor.set_defaults(run=_run_doctor)
+
+
+def _fill_who(who: _Parser) -> None:
+    from topcon.config import HOST_SETTINGS
+
+    who.add_argument("thing", nargs="+", metavar="THING", help="pid, :port, address, veth, cgroup, path, line of dmesg")
+    who.add_argument("--json", action="store_true", help="print one JSON object")
+    _add(who, *HOST_SETTINGS)
+    who.set_defaults(run=_run_who)
 
 
 def _fill_action(verb: str, action: _Parser) -> None:
@@ -193,6 +214,8 @@ def _fill_setup(setup: _Parser) -> None:
 _COMMANDS: dict[str, tuple[str, Callable[[_Parser], None]]] = {
     "serve": ("serve Prometheus, without a screen", _fill_serve),
     "ps": ("print the tree as text, JSON or CSV", _fill_ps),
+    "why": ("say what is wrong on this host now, worst first", _fill_why),
+    "who": ("say which container it is: from a pid, port, address, veth, cgroup, path ...", _fill_who),
     "doctor": ("say what topcon can and cannot read here, and how to mend it", _fill_doctor),
     **{
         verb: (text, partial(_fill_action, verb))
@@ -308,14 +331,13 @@ def _run_ui(options: dict[str, Any]) -> int:
     first = threading.Thread(target=_quietly, args=(sampler.tick if config.listen else sampler.glance,), daemon=True)
     first.start()
     endpoint = build_endpoint(config, sampler, web) if config.listen else None
-    actions = build_actions(config, runtimes)
+    actions = build_actions(config, runtimes, sampler.tell)
     from topcon.config import INTERVAL_SETTING
     from topcon.findings import DEFAULT_THRESHOLDS
     from topcon.rows import ViewState
     from topcon.ui.app import Following, TopconApp
     from topcon.ui.capabilities import capabilities, first_environ
     from topcon.ui.choices import KEPT, to_view
-    from topcon.ui.detail import OUTPUT_LINES
 
     theme, warning = _theme(config)
     first.join()
@@ -358,7 +380,8 @@ def _run_ui(options: dict[str, Any]) -> int:
         save=build_saver(config),
         endpoint=endpoint.url if endpoint else None,
         thresholds=config.thresholds or DEFAULT_THRESHOLDS,
-        tail=lambda container: runtimes.tail(container, OUTPUT_LINES),
+        inside=build_inside(config, runtimes),
+        shells=build_shells(config, runtimes, actions),
         on_drawn=None if profile is None else partial(profile.note, "screen", ""),
     )
     try:
@@ -556,6 +579,42 @@ def _run_ps(options: dict[str, Any]) -> int:
         write = {"json": to_json, "csv": to_csv, None: to_text}[form]
         text = write(snapshot, shown)
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    return 0
+
+
+def _run_why(options: dict[str, Any]) -> int:
+    from topcon.filter import parse_filter
+    from topcon.model.snapshot import Severity
+    from topcon.report import findings_of, findings_to_json, findings_to_text, problem_text
+
+    is_json = options.pop("json")
+    config = _config(options)
+    shown = parse_filter(config.filter, config.filters)
+    with _sampled(config, config.interval) as (snapshot, _):
+        findings = findings_of(snapshot, shown.at(snapshot.sample.wall_ns))
+        if is_json:
+            sys.stdout.write(findings_to_json(snapshot, findings) + "\n")
+        else:
+            for problem in snapshot.sample.problems:
+                sys.stderr.write(f"topcon: {problem_text(problem)}\n")
+            sys.stdout.write(findings_to_text(snapshot, findings))
+    worst = max((finding.severity for finding in findings), default=Severity.INFO)
+    return {Severity.WARNING: EXIT_WARNINGS, Severity.CRITICAL: EXIT_CRITICAL}.get(worst, 0)
+
+
+def _run_who(options: dict[str, Any]) -> int:
+    from topcon.report import problem_text
+    from topcon.who import nothing_text, to_json, to_text
+
+    is_json, thing = options.pop("json"), " ".join(options.pop("thing"))
+    config = _config(options)
+    with _sampled(config, None) as (snapshot, _):
+        answers = build_who(config)(thing, snapshot)
+    sys.stdout.write(to_json(answers) + "\n" if is_json else to_text(answers))
+    for problem in answers.problems:
+        sys.stderr.write(f"topcon: {problem_text(problem)}\n")
+    if not answers.answers:
+        raise TopconError(nothing_text(answers))
     return 0
 
 

@@ -340,7 +340,7 @@ STATE = Column(
     lambda line, _: state_text(line),
     help="state and health",
     is_left=True,
-    codes=frozenset({"oom-killed", "restart-loop", "unhealthy", "unknown-to-runtime"}),
+    codes=frozenset({"dead", "exit-error", "frozen", "oom-killed", "restart-loop", "unhealthy", "unknown-to-runtime"}),
 )
 
 AGE = Column(
@@ -529,6 +529,7 @@ COLUMNS = (
         ("mem", "MEM", "m", 0),
         lambda line: line.usage.memory_bytes,
         "memory, working set",
+        "memory-high",
         "memory-near-limit",
         "memory-stalled",
     ),
@@ -560,7 +561,7 @@ COLUMNS = (
     ),
     _bytes(("anon", "ANON", "A", 110), lambda line: _memory(line, _ANON), "memory that no file is behind"),
     _bytes(("file", "FILE", "F", 110), lambda line: _memory(line, _FILE), "memory that holds files, the page cache"),
-    _bytes(("swap", "SWAP", "S", 110), lambda line: _memory(line, _SWAP), "memory that was moved to swap"),
+    _bytes(("swap", "SWAP", "S", 110), lambda line: _memory(line, _SWAP), "memory that was moved to swap", "swapping"),
     _bytes(("peak", "PEAK", "K", 110), _peak, "most memory since the start"),
     _count(("oom", "OOM", "O", 110), _oom_kills, "processes killed for memory since the start", "oom-killed"),
     Column(
@@ -586,7 +587,12 @@ COLUMNS = (
     *_some_and_all_stalled("cpu", "C", "PX", "a CPU", "cpu-starved"),
     *_some_and_all_stalled("memory", "M", "eE", "memory", "memory-stalled"),
     *_some_and_all_stalled("io", "I", "oY", "a disk", "io-stalled"),
-    _bytes(("rx", "NET↓", "r", 30), lambda line: line.usage.rx_bytes_per_second, "received, bytes a second"),
+    _bytes(
+        ("rx", "NET↓", "r", 30),
+        lambda line: line.usage.rx_bytes_per_second,
+        "received, bytes a second",
+        "dropped-packets",
+    ),
     _bytes(("tx", "NET↑", "x", 30), lambda line: line.usage.tx_bytes_per_second, "sent, bytes a second"),
     _bytes(("rx-total", "RX", "v", 110), lambda line: line.usage.rx_bytes, "bytes received since the start"),
     _bytes(("tx-total", "TX", "V", 110), lambda line: line.usage.tx_bytes, "bytes sent since the start"),

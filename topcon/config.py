@@ -315,8 +315,11 @@ HOST_SETTINGS = (
     Setting("host-root", "where the host's / is mounted, for topcon inside a container", _directory, "DIR"),
     Setting("audit-log", "where actions are logged (default ~/.local/state/topcon/audit.jsonl)", _file, "FILE"),
 )
+FILTER_SETTING = Setting(
+    "filter", "what is shown: words, state:up, cpu>0.5, !not, this|that, /pattern/, @saved", str, "EXPR"
+)
 VIEW_SETTINGS = (
-    Setting("filter", "what is shown: words, state:up, cpu>0.5, !not, this|that, /pattern/, @saved", str, "EXPR"),
+    FILTER_SETTING,
     Setting(
         "sort",
         "column to sort by, such as cpu, mem, name (default: what is worst); cpu:reversed turns its order around",

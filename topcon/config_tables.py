@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 MOST_STARTS = 100
+LEAST_TIMES, MOST_TIMES = 1.5, 100.0
 OOM_TOLD_S = (1.0, 7 * 86400.0)
 _UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(r"(\d+(?:\.\d*)?)\s*([smhd]?)", re.ASCII)
@@ -76,6 +77,13 @@ def _seconds(value: object, _: object) -> float:
     return seconds
 
 
+def _times(value: object, _: object) -> float:
+    if not _is_number(value) or isinstance(value, str) or not LEAST_TIMES <= float(str(value)) <= MOST_TIMES:
+        message = f"{value!r}: expected how many times as much, from {LEAST_TIMES:g} to {MOST_TIMES:g}"
+        raise ValueError(message)
+    return float(str(value))
+
+
 def _one_share(value: object, _: object) -> float:
     return _share(value)
 
@@ -125,6 +133,12 @@ _THRESHOLDS = {
     "no-memory-limit": _Kind(("no_memory_limit",), _one_share),
     "restart-loop": _Kind(("restart_loop",), _starts),
     "oom-killed": _Kind(("oom_killed_s",), _seconds),
+    "memory-high": _Kind(("memory_high",), _one_share),
+    "swapping": _Kind(("swapping",), _one_share),
+    "dropped-packets": _Kind(("dropped_packets",), _one_share),
+    "exit-error": _Kind(("exit_error_s",), _seconds),
+    "frozen": _Kind(("frozen_s",), _seconds),
+    "odd-one-out": _Kind(("odd_one_out",), _times),
 }
 """By the code of the finding."""
 
@@ -192,7 +206,8 @@ TABLES = (
     Table(
         "thresholds",
         "from where on something is found wrong: one value, or {warning = ..., critical = ...} where it can be both; "
-        "of restart-loop the starts in five minutes, of oom-killed for how long it is told",
+        "of restart-loop the starts in five minutes, of oom-killed and exit-error for how long they are told, of "
+        "frozen after how long, of odd-one-out how many times as much as the others",
         _take_thresholds,
         lambda: {
             "cpu-throttled": {"warning": "10%", "critical": "50%"},
@@ -205,6 +220,12 @@ TABLES = (
             "no-memory-limit": "20%",
             "restart-loop": 3,
             "oom-killed": "10m",
+            "memory-high": "10%",
+            "swapping": "10%",
+            "dropped-packets": "1%",
+            "exit-error": "10m",
+            "frozen": "10m",
+            "odd-one-out": 3.0,
         },
     ),
     Table(

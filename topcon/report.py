@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from topcon.columns import NAME, OVERVIEW
 from topcon.model.namespaces import residents_of, shared_with
-from topcon.model.sample import NAMESPACE_KINDS
+from topcon.model.sample import NAMESPACE_KINDS, ContainerKey
 from topcon.text import cell_width, padded, printable, to_bytes_text, to_time_text, to_uptime_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from topcon.filter import Filter
     from topcon.model.namespaces import Residents
     from topcon.model.sample import CgroupSample, Namespaces, Port, Problem
     from topcon.model.snapshot import (
@@ -61,11 +62,8 @@ def to_object(snapshot: Snapshot, rows: Sequence[Row]) -> Json:
             _pod(snapshot, pod, sorted(containers, key=lambda each: shown[each.key]), residents)
             for pod, containers in ordered
         ],
-        "findings": [_finding(finding) for finding in snapshot.findings],
-        "problems": [
-            {"source": problem.source, "message": problem.message, "remedy": problem.remedy}
-            for problem in sample.problems
-        ],
+        "findings": [_finding(snapshot, finding) for finding in snapshot.findings],
+        "problems": [_problem(problem) for problem in sample.problems],
     }
 
 
@@ -225,14 +223,70 @@ def _pressure(pressure: PressureShares | None) -> Json | None:
     return {"cpu": line(pressure.cpu), "memory": line(pressure.memory), "io": line(pressure.io)}
 
 
-def _finding(finding: Finding) -> Json:
+def _problem(problem: Problem) -> Json:
+    return {"source": problem.source, "message": problem.message, "remedy": problem.remedy}
+
+
+def _finding(snapshot: Snapshot, finding: Finding) -> Json:
     return {
         "code": finding.code,
         "severity": finding.severity.name.lower(),
         "target": finding.target,
         "summary": finding.summary,
+        "evidence": finding.evidence,
+        "means": finding.means,
         "advice": finding.advice,
+        "since": to_time_text(since_wall_ns(snapshot, finding)),
     }
+
+
+def since_wall_ns(snapshot: Snapshot, finding: Finding) -> int | None:
+    """Return since when a finding holds, nanoseconds since 1970; None if it is not known."""
+    if finding.since_ns is None:
+        return None
+    return snapshot.sample.wall_ns - (snapshot.sample.monotonic_ns - finding.since_ns)
+
+
+def findings_of(snapshot: Snapshot, shown: Filter) -> tuple[Finding, ...]:
+    """Return what is wrong with the containers that a filter lets through, worst first; without one, all."""
+    if not shown:
+        return snapshot.findings
+    keys: set[str] = {
+        container.key for pod in snapshot.pods for container in pod.containers if shown.matches(pod, container)
+    }
+    return tuple(finding for finding in snapshot.findings if finding.target in keys)
+
+
+def findings_to_json(snapshot: Snapshot, findings: Sequence[Finding]) -> str:
+    """Write findings as one object, with the names of what they are about."""
+    told = {
+        "version": VERSION,
+        "time": to_time_text(snapshot.sample.wall_ns),
+        "interval_s": snapshot.interval_s,
+        "findings": [_finding(snapshot, each) | {"name": target_name(snapshot, each)} for each in findings],
+        "problems": [_problem(problem) for problem in snapshot.sample.problems],
+    }
+    return json.dumps(told, indent=1)
+
+
+def target_name(snapshot: Snapshot, finding: Finding) -> str:
+    """Return what people call what a finding is about: foreign text."""
+    container = snapshot.containers.get(ContainerKey(finding.target))
+    return container.name if container is not None else finding.target.partition(":")[2] or finding.target
+
+
+def findings_to_text(snapshot: Snapshot, findings: Sequence[Finding]) -> str:
+    """Write findings one after the other: what, the evidence, what it means, what can be done."""
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(
+            f"{finding.severity.name.lower()}: {printable(target_name(snapshot, finding))}: {finding.summary} "
+            f"[{finding.code}]"
+        )
+        if finding.evidence:
+            lines.append(f"  {finding.evidence}")
+        lines += [f"  {finding.means}", f"  -> {finding.advice}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 CSV_FIELDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
@@ -12,11 +12,13 @@ from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import ParseError
+from topcon.events import events_after
 from topcon.findings import DEFAULT_THRESHOLDS, Thresholds, assess
 from topcon.kernel.firsts import FirstProcesses
 from topcon.kernel.target import targets_of
 from topcon.model.cost import daemons_cpu_s, kept_after, own_cpu_s
 from topcon.model.derive import derive
+from topcon.model.event import MOST_TOLD
 from topcon.model.sample import ROOT, CgroupPath, CgroupSample, OwnSample, Problem, Sample, SourceSample
 from topcon.runtimes.paths import Place, classify
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from topcon.kernel.process import ProcFs
     from topcon.kernel.survey import SurveyThread
     from topcon.kernel.target import Target
+    from topcon.model.event import Told
     from topcon.model.sample import (
         ContainerId,
         ContainerInfo,
@@ -96,7 +99,7 @@ GLANCE_CONTAINERS = 100
 GLANCE_NAMES_S = 0.02
 """How long a glance looks for names, which is enough for a few dozen."""
 
-_OUR_PARTS = frozenset({"runtimes", "names", "derive", "findings"})
+_OUR_PARTS = frozenset({"runtimes", "names", "derive", "findings", "events"})
 """Parts of a tick that read nothing of the kernel's."""
 
 
@@ -210,6 +213,15 @@ class Sampler:
         self._readings = _Readings(self._clock.monotonic_ns)
         self._seen: tuple[object, ...] = ()
         self._targets: tuple[Target, ...] = ()
+        self._told: deque[Told] = deque(maxlen=MOST_TOLD)
+
+    def tell(self, told: Told) -> None:
+        """Take what topcon itself has to tell, for the next sample; any thread may call this."""
+        self._told.append(told)
+
+    def _take_told(self) -> tuple[Told, ...]:
+        """Return what was told since this was asked last, by topcon and by the runtimes."""
+        return tuple(self._told.popleft() for _ in range(len(self._told)))
 
     def tick(self) -> Snapshot:
         """Read everything once, and derive the snapshot.
@@ -238,7 +250,9 @@ class Sampler:
         with readings.of("derive"):
             snapshot = derive(self.newest, sample)
         with readings.of("findings"):
-            self.newest = replace(snapshot, findings=assess(snapshot, self.newest, self._thresholds))
+            snapshot = replace(snapshot, findings=assess(snapshot, self.newest, self._thresholds))
+        with readings.of("events"):
+            self.newest = replace(snapshot, events=events_after(self.newest, snapshot))
         self.spent = readings.spent
         self.tick_s = (self._clock.monotonic_ns() - begun_ns) / 1e9
         return self.newest
@@ -324,6 +338,7 @@ class Sampler:
             runtimes=runtimes,
             problems=(*runtime_problems, *problems, *self._known_problems),
             sources=(*readings.sources(wall_ns, {"cgroup": tiers}), *((finished.source,) if finished else ())),
+            events=self._take_told(),
             survey=finished.survey if finished else None,
             own=own,
         )
@@ -371,6 +386,8 @@ class Sampler:
         """Choose the cgroups to read: the same object for as long as nothing comes or goes."""
         if inodes is not self._wanted_for[0] or isolated is not self._wanted_for[1]:
             counted = {ROOT, *self._found, *self._pods, *(each.cgroup for each in isolated if each.is_alone)}
+            # They are few, and their limits hold for all that is in them.
+            counted |= {path for path in _above(self._found) if path in inodes and not self._places[path].is_inside}
             wanted = {
                 path: inode
                 for path, inode in inodes.items()
@@ -419,6 +436,7 @@ class Sampler:
         for watch in self._sources.runtimes.look():
             watch.rest_s = rest_s
             sample, problem = watch.look()
+            self._told.extend(watch.take_told())
             samples.append(sample)
             if problem and (not sample.lies_beneath or any(_may_be_of(sample, each) for each in found.values())):
                 problems.append(problem)
@@ -500,6 +518,17 @@ def _first_of(wanted: Mapping[CgroupPath, int], found: Mapping[CgroupPath, Found
     first = first[:GLANCE_CONTAINERS]
     counted = {ROOT, *(each.path for each in first), *(each.pod.path for each in first if each.pod)}
     return {path: inode for path, inode in wanted.items() if path in counted}
+
+
+def _above(paths: Iterable[CgroupPath]) -> set[CgroupPath]:
+    """Return the cgroups that these are in."""
+    parents: set[CgroupPath] = set()
+    for path in paths:
+        parent = CgroupPath(path.rpartition("/")[0])
+        while parent and parent not in parents:
+            parents.add(parent)
+            parent = CgroupPath(parent.rpartition("/")[0])
+    return parents
 
 
 def _may_be_of(runtime: RuntimeSample, container: FoundContainer) -> bool:

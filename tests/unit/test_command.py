@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from samples import unhurried
 
 from topcon.config import INTERVAL_SETTING
-from topcon.ui.command import COMMANDS, Argument, Command, offers, parse_command, parse_saved
+from topcon.ui.command import COMMANDS, Argument, Command, offers, parse_command, parse_saved, parse_thing
 
 ARGUMENTS = {
     "SECONDS": Argument(("1", "5"), INTERVAL_SETTING.parse),
@@ -17,6 +17,7 @@ ARGUMENTS = {
     "SET": Argument(("overview",)),
     "EXPRESSION": Argument(("@mine",), str),
     "filter NAME": Argument(("filter ",), parse_saved),
+    "THING": Argument((), parse_thing),
 }
 
 
@@ -37,6 +38,8 @@ ARGUMENTS = {
         ("sort cpu", ("sort_column", ("cpu",))),
         ("filter a b", ("filter_by", ("a b",))),
         ("save", ("save", ())),
+        ("who :8080", ("who", (":8080",))),
+        ("who  pid 12 ", ("who", ("pid 12",))),
         ("save filter  @mine", ("save", ("mine",))),
     ],
 )
@@ -51,7 +54,7 @@ def test_a_command_is_understood(text: str, asked: tuple[str, tuple[object, ...]
     [
         ("", "'': expected a command"),
         ("xyz", "'xyz': expected a command"),
-        ("interva 5", "'interva 5': expected a command, such as interval, filter"),
+        ("interva 5", "'interva 5': expected a command, such as interval, filter, since"),
         ("interval", "'': expected seconds from 0.1 to 3600"),
         ("interval 0.01", "'0.01': expected seconds from 0.1 to 3600"),
         ("interval nan", "'nan': expected seconds from 0.1 to 3600"),
@@ -60,6 +63,10 @@ def test_a_command_is_understood(text: str, asked: tuple[str, tuple[object, ...]
         ("theme papre", "'papre': expected one of paper"),
         ("theme 0", "'0': expected one of topcon-dark, topcon-light, paper"),
         ("save mine", "'mine': expected filter NAME, or nothing"),
+        (
+            "who ",
+            "'': expected a pid, :port, address, interface, cgroup, path, line of dmesg, name or id",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told_with_what_was_expected(text: str, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +29,14 @@ from samples import (
     unsafe,
 )
 
+from topcon.model.about import About, Attachment, HealthCheck
 from topcon.model.sample import CgroupPath, Health, LogLine, MemoryStat, Namespaces, Port, State
 from topcon.model.snapshot import Finding, PressureShare, PressureShares, Severity, Usage
-from topcon.ui.detail import OUTPUT_LINES, detail_lines, find
+from topcon.ui.detail import OUTPUT_LINES, TWO_WIDE, detail_lines, find, wide_lines
 from topcon.ui.spans import Span, Tone, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from topcon.model.snapshot import ContainerNode, PodNode, Snapshot
     from topcon.ui.spans import Spans
@@ -130,12 +131,14 @@ def test_all_that_is_known_of_a_container_is_said() -> None:
             "health": "healthy",
             "started": "2026-09-21T12:13:20.000Z (2h ago)",
             "restarts": "2 (policy always)",
-            "CPU": "0.95 of 2.00 (48%)",
+            "digest": "-",
+            "user": "-",
+            "CPU": "0.95 of 2.00 (48%)      ███████▋",
             "throttled": "61% of its periods",
-            "memory": "180M of 720M (25%)",
+            "memory": "180M of 720M (25%)      ████",
             "network": "1.00k/s in, 0/s out",
             "disk": "12.0k/s read, - written",
-            "pids": "27 of 100",
+            "pids": "27 of 100               ████▍",
             "CPU stall": "some tasks 4% of the time",
             "mem stall": "some tasks 2%, all 1% of the time",
             "I/O stall": "-",
@@ -200,13 +203,24 @@ def test_a_stopped_container_says_when_and_how_it_ended() -> None:
     options: dict[str, Any] = {"state": State.EXITED, "exit_code": 137, "oom_killed": True}
     shown = said(node_of("web", finished_ns=START_WALL_NS - 90 * SECOND_NS, **options))
 
-    assert (shown["state"], shown["exit code"]) == ("oom 137", "137")
+    assert (shown["state"], shown["exit code"]) == ("oom 137", "137 (SIGKILL, out of memory)")
     assert shown["finished"] == "2026-09-21T14:11:50.000Z (1m ago)"
     assert not {"finished", "exit code"} & said(node_of("web")).keys()
 
 
-def test_an_exit_code_of_0_is_said() -> None:
-    assert said(node_of("web", state=State.EXITED, exit_code=0))["exit code"] == "0"
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0, "0"),
+        (3, "3"),
+        (127, "127 (command not found)"),
+        (137, "137 (SIGKILL)"),
+        (139, "139 (SIGSEGV)"),
+        (143, "143 (SIGTERM)"),
+    ],
+)
+def test_an_exit_code_is_said_with_what_it_means(code: int, expected: str) -> None:
+    assert said(node_of("web", state=State.EXITED, exit_code=code))["exit code"] == expected
 
 
 @pytest.mark.parametrize(
@@ -285,6 +299,114 @@ def test_what_is_wrong_comes_first_with_what_to_do() -> None:
     assert lines_of(snapshot.containers[docker_key("db")], snapshot)[0] == " ▲ db: is WARNING".replace("db: ", "")
 
 
+def test_evidence_stands_between_what_is_wrong_and_what_to_do() -> None:
+    web = node_of("web")
+    snapshot = tree_of(pod_of(web))
+    since_ns = snapshot.sample.monotonic_ns - 90 * SECOND_NS
+    finding = Finding("code", Severity.WARNING, web.key, "is sick", "mend it", "12 of 10", "it is slow", since_ns)
+
+    found = replace(snapshot, findings=(finding,))
+    assert lines_of(web, found)[:2] == [" ▲ is sick   for 1m: 12 of 10", "   mend it"]
+    assert lines_of(web, found, width=24)[:3] == [" ▲ is sick", "   for 1m: 12 of 10", "   mend it"]
+
+
+def test_of_several_containers_evidence_is_said_and_what_to_do_left_to_each() -> None:
+    shop = pod_of(node_of("web"), node_of("db"), name="shop")
+    finding = Finding("code", Severity.WARNING, docker_key("web"), "is sick", "mend it", "12 of 10")
+
+    assert lines_of(shop, tree_of(shop, findings=[finding]))[:2] == [" ▲ web: is sick   12 of 10", ""]
+
+
+# What its runtime says when it is asked
+
+
+ASKED = About(
+    digest="sha256:1234",
+    user="nginx",
+    error="no such file",
+    memory_reserved_bytes=90 << 20,
+    swap_limit_bytes=1 << 30,
+    cpu_shares=512,
+    cpus="0-1",
+    attachments=(
+        Attachment("bridge", ("172.17.0.2/16", "fd00::2/64"), "172.17.0.1", "02:42:ac:11:00:02"),
+        Attachment("lonely"),
+    ),
+    failing=3,
+    checks=(
+        HealthCheck(START_WALL_NS - SECOND_NS, 0, "ok"),
+        HealthCheck(START_WALL_NS, 1, "first\nrefused"),
+        HealthCheck(None, None, ""),
+    ),
+)
+
+
+def asked(node: ContainerNode, about: About = ASKED) -> dict[str, str]:
+    lines = [text_of(line) for line in detail_lines(tree_of(pod_of(node)), node, 200, about=about)]
+    return {line[:LABEL_END].strip(): line[LABEL_END:].strip() for line in lines}
+
+
+def test_what_its_runtime_says_stands_where_it_belongs() -> None:
+    shown = asked(FULL)
+
+    assert (
+        shown
+        | {
+            "digest": "sha256:1234",
+            "user": "nginx",
+            "error": "no such file",
+            "health": "healthy, the last 3 checks failed",
+            "reserved": "180M of 90.0M (200%)    ████████████████",
+            "with swap": "limit 1.00G",
+            "CPU weight": "512 of 1024",
+            "CPUs": "0-1",
+            "bridge": "172.17.0.2/16, fd00::2/64, gateway 172.17.0.1, 02:42:ac:11:00:02",
+            "lonely": "-",
+        }
+        == shown
+    )
+
+
+def test_the_last_health_checks_say_when_and_how_they_ended() -> None:
+    lines = [text_of(line) for line in detail_lines(tree_of(pod_of(FULL)), FULL, 200, about=ASKED)]
+    at = next(at for at, line in enumerate(lines) if line.strip().startswith("health"))
+
+    assert [line.strip() for line in lines[at + 1 : at + 4]] == [
+        "14:13:19 exit 0: ok",
+        "14:13:20 exit 1: refused",
+        "- exit -",
+    ]
+
+
+# In two columns
+
+
+def wide(width: int, node: ContainerNode = FULL, output: Sequence[LogLine] = ()) -> list[str]:
+    return [text_of(line) for line in wide_lines(tree_of(pod_of(node)), node, width, output, ASKED)]
+
+
+def test_where_there_is_room_there_are_two_columns_with_the_same_in_them() -> None:
+    output = (LogLine(None, is_stderr=False, text="hello"),)
+    below, beside = wide(TWO_WIDE - 1, output=output), wide(159, output=output)
+
+    assert len(beside) < len(below)
+    assert [beside[0].split(), beside[1].split()[2:]] == [["name", "web", "Output"], ["-", "hello"]]
+    # Broken elsewhere, so letter by letter.
+    assert sorted("".join(below).replace(" ", "")) == sorted("".join(beside).replace(" ", ""))
+
+
+def test_an_id_has_room_in_the_first_column() -> None:
+    assert f"id           {container_id('web')}  " in "".join(wide(TWO_WIDE))
+
+
+@unhurried_in_making
+@given(st.integers(40, 250))
+def test_no_column_is_wider_than_its_room(width: int) -> None:
+    lines = wide_lines(tree_of(pod_of(FULL)), FULL, width, (), ASKED)
+
+    assert max(map(width_of, lines)) <= width
+
+
 # Any text, any width
 
 
@@ -357,22 +479,12 @@ def test_the_rest_of_a_long_value_stands_under_its_beginning() -> None:
 # What it has written.
 
 
-@pytest.fixture
-def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
 def output_of(output: Sequence[LogLine], width: int = 80) -> list[Spans]:
     lines = detail_lines(tree_of(pod_of(FULL)), FULL, width, output)
     start = next((at for at, line in enumerate(lines) if line == [Span(" Output", Tone.ACCENT)]), None)
     return [] if start is None else lines[start + 1 : lines.index([], start)]
 
 
-@pytest.mark.usefixtures("_in_utc")
 def test_the_output_says_when_and_marks_what_went_to_stderr() -> None:
     noon_ns = 20_000 * 86400 * SECOND_NS + 43_200 * SECOND_NS
     lines = output_of(

@@ -286,7 +286,10 @@ def test_findings_and_problems_are_told_in_words() -> None:
             "severity": "critical",
             "target": docker_key("web"),
             "summary": "its health check fails",
+            "evidence": "",
+            "means": "",
             "advice": "look at its log",
+            "since": None,
         }
     ]
     assert [(each["source"], each["message"]) for each in document["problems"]] == [

@@ -348,6 +348,7 @@ def test_the_parts_of_a_tick_add_up(host: FakeHost, monkeypatch: pytest.MonkeyPa
             ("network", ""): 1,
             ("derive", ""): 1,
             ("findings", ""): 1,
+            ("events", ""): 1,
         }
         assert {each.name: each.tiers for each in sample.sources if each.tiers} == {"cgroup": tiers}
         assert {each.name for each in sample.sources} == set(KERNEL)

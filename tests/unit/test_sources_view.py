@@ -24,11 +24,6 @@ DRAWN = Terminal(5000, 1200.0)
 DAY_NS = 86400 * SECOND_NS
 
 
-@pytest.fixture(autouse=True)
-def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-
-
 def seen(*, cost: Cost | None = None, **others: Any) -> Snapshot:
     return replace(snapshot_after(sample_of(**others)), cost=cost)
 

@@ -15,10 +15,12 @@ from samples import node_of
 
 from topcon.actions import Actions, Verb, request_for
 from topcon.config import Config, default_audit_log
-from topcon.errors import HostUnreadable, UsageError
+from topcon.errors import ActionFailed, HostUnreadable, UsageError
 from topcon.exporter.listen import TcpAddress
-from topcon.model.sample import Problem
-from topcon.wiring import build_actions, build_endpoint, build_profile, build_runtimes, build_sampler
+from topcon.model.sample import Problem, State
+from topcon.model.shell import Size
+from topcon.shell import Shells
+from topcon.wiring import build_actions, build_endpoint, build_profile, build_runtimes, build_sampler, build_shells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,8 +130,11 @@ def test_without_a_proc_there_is_no_sampler(tmp_path: Path) -> None:
 
 def test_read_only_makes_nothing_that_can_change_the_host(host: FakeHost) -> None:
     config = config_of(host, read_only=True)
+    runtimes = build_runtimes(config)
 
-    assert build_actions(config, build_runtimes(config)) is None
+    actions = build_actions(config, runtimes)
+    assert actions is None
+    assert build_shells(config, runtimes, actions) is None
 
 
 @pytest.mark.parametrize("is_named", [True, False])
@@ -143,6 +148,20 @@ def test_actions_are_logged_where_the_settings_say(host: FakeHost, tmp_path: Pat
 
     (line,) = (named if is_named else default_audit_log()).read_text().splitlines()
     assert json.loads(line)["action"] == "stop"
+
+
+def test_shells_are_logged_where_actions_are(host: FakeHost, tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    config = config_of(host, audit_log=log)
+    runtimes = build_runtimes(config)
+    shells = build_shells(config, runtimes, build_actions(config, runtimes))
+    assert isinstance(shells, Shells)
+
+    with pytest.raises(ActionFailed):
+        shells.open(node_of("web", state=State.PAUSED), Size(80, 24))
+
+    (line,) = log.read_text().splitlines()
+    assert json.loads(line)["action"] == "shell"
 
 
 def test_an_endpoint_serves_what_the_sampler_has_read(host: FakeHost) -> None:

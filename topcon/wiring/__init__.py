@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from topcon.exporter.web_config import WebFile
     from topcon.kernel.cgroup import CgroupFs
     from topcon.kernel.survey import SurveyThread
+    from topcon.model.event import Told
     from topcon.model.sample import Problem
     from topcon.profile import Profile
     from topcon.runtimes.watch import RuntimeWatches
     from topcon.sampler import Sampler
+    from topcon.shell import Shells
 
 
 def build_runtimes(config: Config) -> RuntimeWatches:
@@ -95,8 +97,10 @@ def _build_survey(config: Config, groups: frozenset[str], cgroups: CgroupFs) -> 
     return SurveyThread(config.roots[0], groups, config.host_root, pids_of=cgroups.processes, share=share)
 
 
-def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
-    """Put together what can change the host; None with ``--read-only``."""
+def build_actions(
+    config: Config, runtimes: RuntimeWatches, tell: Callable[[Told], object] = lambda _: None
+) -> Actions | None:
+    """Put together what can change the host; None with ``--read-only``. ``tell`` is told what was done."""
     if config.read_only:
         return None
     from topcon.actions import Actions, AuditLog, ssh_client
@@ -109,7 +113,16 @@ def build_actions(config: Config, runtimes: RuntimeWatches) -> Actions | None:
     log = AuditLog(config.audit_log or default_audit_log(), ssh_client(ProcFs("/proc", Access())))
     proc_root, _, cgroup_root = config.roots
     hierarchies = read_hierarchies(proc_root, cgroup_root)
-    return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies)
+    return Actions(runtimes, ProcFs(proc_root, Access()), log, hierarchies=hierarchies, tell=tell)
+
+
+def build_shells(config: Config, runtimes: RuntimeWatches, actions: Actions | None) -> Shells | None:
+    """Put together what opens shells in containers, and logs them where ``actions`` are; None without those."""
+    if actions is None:
+        return None
+    from topcon.shell import Shells
+
+    return Shells(runtimes, config.roots[0], actions.audit_log)
 
 
 def build_saver(config: Config) -> Callable[[Mapping[tuple[str, ...], Any]], str]:
