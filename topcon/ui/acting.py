@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from topcon.actions import Verb
+from topcon.actions import Verb, Way, process_text
 from topcon.text import printable
 from topcon.ui.marks import is_superfluous
 from topcon.ui.progress import summary
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from topcon.actions import Actions
     from topcon.batch import Batch
+    from topcon.model.sample import ProcessSample
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.ui.question import Question, Target, Wish
 
@@ -64,6 +65,31 @@ class Acting:
 
         whom = printable(containers[0].name) if len(containers) == 1 else f"{len(containers)} containers"
         self._app.push_screen(SignalScreen(whom), go_on)
+
+    def ask_process(self, member: ProcessSample, container: ContainerNode, snapshot: Snapshot) -> None:
+        """Ask which signal to send to one process of a container, as they are seen in a snapshot."""
+        from topcon.ui.screens.signals import SignalScreen  # noqa: PLC0415  not before it is asked for
+
+        def go_on(signal: str | None) -> None:
+            if signal is not None:
+                self._look_at_process(member, container, snapshot, signal)
+
+        self._app.push_screen(SignalScreen(process_text(member)), go_on)
+
+    def _look_at_process(
+        self, member: ProcessSample, container: ContainerNode, snapshot: Snapshot, signal: str
+    ) -> None:
+        from topcon.ui.question import Question, Target  # noqa: PLC0415  not before it is asked for
+
+        def look() -> None:
+            if not self._actions.may_signal(member):
+                self._app.call_later(self.say, f"cannot signal {process_text(member)}: it has ended, or only root may")
+                return
+            lines = self._actions.consequences_for_process(member, container, snapshot, signal)
+            question = Question(Verb.KILL, (Target(container, Way.KERNEL, tuple(lines)),), signal, member)
+            self._app.call_later(self._question, question)
+
+        self._app.run_worker(look, thread=True, group="question", exclusive=True)
 
     def _look(
         self, verb: Verb, containers: Sequence[ContainerNode], snapshot: Snapshot, signal: str = "SIGKILL"
@@ -109,6 +135,7 @@ class Acting:
             grace_s=wish.grace_s,
             signal=wish.signal,
             ways=question.ways,
+            member=question.member,
         )
         # All batches have them in common.
         self._slots = self._slots or threading.Semaphore(MOST_AT_ONCE)

@@ -20,20 +20,23 @@ from topcon.columns import BY_NAME, SETS
 from topcon.errors import UsageError
 from topcon.filter import NO_FILTERS, parse_filter
 from topcon.findings import DEFAULT_THRESHOLDS
+from topcon.model.inside import NOTHING
 from topcon.text import printable
 from topcon.ui.acting import Acting
 from topcon.ui.ascii_driver import AsciiDriver
 from topcon.ui.bindings import KEYS, NO_KEYS, Group, Place, checked, to_name, to_textual
 from topcon.ui.capabilities import EVERYTHING, Capabilities
 from topcon.ui.colors import limit_colors
-from topcon.ui.command import COMMANDS, Argument, parse_saved
+from topcon.ui.command import COMMANDS, Argument, parse_saved, parse_thing
 from topcon.ui.driver import TerminalDriver
 from topcon.ui.ending import STATUS_BASE, ending_on_signals, has_shell, has_terminal
 from topcon.ui.header import Status, header_lines, hidden_of, wrong_line
 from topcon.ui.marks import keys_of
-from topcon.ui.messages import Said, SamplerFailed, SnapshotReady
+from topcon.ui.messages import Said, SamplerFailed, ShellAsked, SnapshotReady
 from topcon.ui.painter import Painter
+from topcon.ui.saving import Saving
 from topcon.ui.screens.tree import TreeScreen
+from topcon.ui.shelling import LETTERS, READ_ONLY, Shelling, suited_for_shells
 from topcon.ui.sources import Terminal
 from topcon.ui.spans import Span, Tone, fitted
 from topcon.ui.themes import load_theme, suited, theme_names
@@ -44,7 +47,7 @@ from topcon.ui.widgets.lines import Lines
 from topcon.ui.widgets.small import HEIGHTS, WIDTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import RenderableType
     from textual.binding import BindingType
@@ -53,15 +56,17 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from topcon.actions import Actions
+    from topcon.filter import Filter
     from topcon.findings import Thresholds
-    from topcon.model.sample import ContainerId, LogLine
-    from topcon.model.snapshot import Snapshot
+    from topcon.model.inside import Inside
+    from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.rows import ViewState
+    from topcon.shell import Shells
     from topcon.ui.bindings import Key, Keymap
-    from topcon.ui.screens.page import PageScreen
+    from topcon.ui.saving import Save
+    from topcon.ui.screens.frame import FrameScreen
     from topcon.ui.spans import Spans
 
-    Save = Callable[[Mapping[tuple[str, ...], object]], str]
     Follow = Callable[[Callable[[Snapshot], object], Callable[[BaseException], object]], "Following"]
 
 SIGHUP_STATUS, SIGINT_STATUS = STATUS_BASE + 1, STATUS_BASE + 2
@@ -69,20 +74,20 @@ LATE_S = 2.0
 """A snapshot that is older than the next one should be by so much is told to be old."""
 WARNING_S = 30.0
 """How long what was wrong at the start is said."""
-ERROR_S = 30.0
-"""How long it is told that nothing could be saved."""
 TERMINAL_SAMPLES = 11
 """How many snapshots back it is looked for what the terminal was sent since."""
 
 
 OF_THE_TREE = frozenset(("freeze",))
 """Actions that make no sense while another screen lies over the tree."""
-VIEWS = ("tree", "namespaces", "sources")
+VIEWS = ("tree", "findings", "events", "namespaces", "disk", "sources")
 """The actions that show a view, in the order in which they follow one another."""
 OF_VIEWS = frozenset((*VIEWS, "command", "next_view"))
 """Actions that make sense in each view."""
 OF_SCREENS = frozenset(("help", "mouse", "redraw"))
 """Actions that make sense wherever there is no question."""
+SPANS, COUNTS = ("1m", "10m", "1h", "1d"), ("100", "1000", "10000")
+"""What is offered for how far back logs are read; others are taken too."""
 INTERVALS = ("0.5", "1", "2", "5", "10", "60")
 """What is offered for the seconds between samples; others are taken too."""
 SAID_S = 8.0
@@ -126,12 +131,14 @@ class TopconApp(App[int], inherit_bindings=False):
         save: Save | None = None,
         endpoint: str | None = None,
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
-        tail: Callable[[ContainerId], tuple[LogLine, ...]] | None = None,
+        inside: Inside = NOTHING,
+        shells: Shells | None = None,
         on_drawn: Callable[[float], object] | None = None,
     ) -> None:
         """Show what ``follow`` makes known, from ``first`` on. Without ``actions`` nothing can be changed.
 
-        ``tail`` gives the last lines that a container has written, and may take its time. ``parse_interval`` takes
+        ``inside`` is who is asked for what the snapshot does not say, and ``shells`` who opens shells, None for none.
+        ``parse_interval`` takes
         what is typed for an interval, or raises ValueError with what was expected. ``keymap`` are the keys of a person,
         of which those that clash with others are left out. ``on_drawn`` is told at each snapshot the CPU seconds that
         drawing, and all else on the thread of the screen, took since the one before.
@@ -165,17 +172,19 @@ class TopconApp(App[int], inherit_bindings=False):
         self._sent: deque[tuple[int, int]] = deque(maxlen=TERMINAL_SAMPLES)
         self._endpoint = endpoint
         self._thresholds = thresholds
-        self._save = save
-        self._is_saving = False
+        self._saving = Saving(self, save, self.say) if save is not None else None
         self._on_drawn = on_drawn
         self._drawn_s = 0.0
         self._is_frozen = False
         self._acting = Acting(self, actions, self._draw) if actions is not None else None
+        self._inside = inside
+        self._shelling = Shelling(self, shells) if shells is not None else None
         self._tree = TreeScreen(
             self._header,
             self._wrong,
             acting=self._acting,
-            tail=tail,
+            inside=inside,
+            has_shells=shells is not None,
             filter_text=filter_text,
             filters=filters,
             sort=sort,
@@ -399,11 +408,13 @@ class TopconApp(App[int], inherit_bindings=False):
         if action in OF_THE_TREE:
             return self.screen is self._tree
         if action in OF_VIEWS:
-            return bool(getattr(self.screen, "view_name", "")) and not isinstance(self.focused, Input)
+            takes_commands = action == "command" and getattr(self.screen, "takes_commands", False)
+            is_view = bool(getattr(self.screen, "view_name", ""))
+            return (is_view or takes_commands) and not isinstance(self.focused, Input)
         if action in OF_SCREENS:
             return not self.screen.is_modal and not isinstance(self.focused, Input)
         if action == "save":
-            return self._save is not None
+            return self._saving is not None
         if action == "suspend_process":
             return self._driver is not None and self._driver.can_suspend and has_shell()
         return True
@@ -420,11 +431,55 @@ class TopconApp(App[int], inherit_bindings=False):
             self.pop_screen()
         return is_there
 
+    def reveal(self, key: str) -> None:
+        """Go to the row of a container or pod in the tree, closing whatever lies over it."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._draw()
+        self._tree.reveal(key)
+
+    def action_findings(self, key: str | None = None) -> None:
+        """Show what is wrong, with the row of this key alone, or with all."""
+        from topcon.ui.screens.findings import FindingsScreen  # noqa: PLC0415  not before it is asked for
+
+        screen = self.screen
+        if not isinstance(screen, FindingsScreen) or not screen.widen():
+            self._show_view(FindingsScreen(key, self.reveal, self._header, self._wrong))
+
+    def action_events(self) -> None:
+        """Show what has happened."""
+        from topcon.ui.screens.events import EventScreen  # noqa: PLC0415  not before it is asked for
+
+        view = EventScreen(self._header, self._wrong, reveal=self.reveal, show_sources=self.action_sources)
+        self._show_view(view)
+
     def action_namespaces(self) -> None:
         """Show who lives in which namespace."""
         from topcon.ui.screens.namespaces import NamespaceScreen  # noqa: PLC0415  not before it is asked for
 
-        self._show_view(NamespaceScreen(lambda: self._tree.view, self._header, self._wrong))
+        self._show_view(NamespaceScreen(lambda: self._tree.view, self._header, self._wrong, self._inside))
+
+    def action_who(self, text: str) -> None:
+        """Say which container something belongs to."""
+        from topcon.ui.screens.who import WhoScreen  # noqa: PLC0415  not before it is asked for
+
+        who, newest, shown = self._inside.who, self._newest, self._shown
+        if who is not None and newest is not None and shown is not None:
+            screen = WhoScreen(text, lambda: who(text, newest), self.reveal, self._header, self._wrong)
+            self.push_screen(screen)
+            screen.show(shown)
+
+    def action_disk(self) -> None:
+        """Show who fills the disk."""
+        from topcon.ui.screens.disk import DiskScreen  # noqa: PLC0415  not before it is asked for
+
+        def open_details(key: str) -> None:
+            self._tree.open_details(key, "files", self._shown)
+
+        def chosen() -> Filter:
+            return self._tree.view.filter
+
+        self._show_view(DiskScreen(self._inside.disk, chosen, open_details, self._header, self._wrong))
 
     def action_sources(self) -> None:
         """Show how reading goes, and what topcon costs."""
@@ -432,7 +487,7 @@ class TopconApp(App[int], inherit_bindings=False):
 
         self._show_view(SourceScreen(self._terminal, self._header, self._wrong))
 
-    def _show_view(self, screen: PageScreen) -> None:
+    def _show_view(self, screen: FrameScreen) -> None:
         """Put a view in the place of the one that lies over the tree; the key of the one that is shown goes back."""
         is_shown = isinstance(self.screen, type(screen))
         if self._shown is not None:
@@ -456,12 +511,17 @@ class TopconApp(App[int], inherit_bindings=False):
 
     def _arguments(self) -> Mapping[str, Argument]:
         """What commands can be given, by its kind."""
+        from topcon.ui.logs import parse_count, parse_since  # noqa: PLC0415  not before it is asked for
+
         return {
             "SECONDS": Argument(INTERVALS, self._parse_interval),
             "COLUMN": Argument(tuple(BY_NAME)),
             "SET": Argument(tuple(SETS)),
             "THEME": Argument(tuple(theme_names())),
             "filter NAME": Argument(("filter ",), parse_saved),
+            **({} if self._inside.who is None else {"THING": Argument((), parse_thing)}),
+            "SPAN": Argument(SPANS, parse_since),
+            "LINES": Argument(COUNTS, parse_count),
             "EXPRESSION": Argument(tuple(f"@{name}" for name in self._tree.filters), self._parse_filter),
         }
 
@@ -569,6 +629,28 @@ class TopconApp(App[int], inherit_bindings=False):
         self._said = Span(printable(text), tone), time.monotonic() + SAID_S
         self._draw_wrong()
 
+    def on_shell_asked(self, message: ShellAsked) -> None:
+        """Open a shell in one of the containers, which the person chooses if there are several that run."""
+        running = suited_for_shells(message.containers)
+        if self._shelling is None:
+            self.say(READ_ONLY, Tone.WARN)
+        elif len(running) == 1:
+            self._shelling.ask(running[0])
+        elif running:
+            self._choose_for_shell(running, self._shelling)
+        else:
+            self.say("no shell: nothing of it runs", Tone.WARN)
+
+    def _choose_for_shell(self, containers: Sequence[ContainerNode], shelling: Shelling) -> None:
+        from topcon.ui.screens.menu import Choice, MenuScreen  # noqa: PLC0415  not before it is asked for
+
+        def choose(at: int | None) -> None:
+            if at is not None:
+                shelling.ask(containers[at])
+
+        choices = [Choice(letter, printable(each.name)) for letter, each in zip(LETTERS, containers, strict=False)]
+        self.push_screen(MenuScreen("Shell in", choices), choose)
+
     def on_said(self, message: Said) -> None:
         """Say it."""
         self.say(message.text)
@@ -597,51 +679,10 @@ class TopconApp(App[int], inherit_bindings=False):
 
     def action_save(self, name: str | None = None) -> None:
         """Write what was chosen into the configuration file; with a name, the filter alone, under that name."""
-        if name is None:
-            from topcon.ui.choices import to_choices  # noqa: PLC0415  not before it is asked for
-
-            chosen = {"theme": self.theme, "interval": self._interval_s} | to_choices(self._tree.view)
-            self._write({(key,): value for key, value in chosen.items()})
-            return
-        text = self._tree.filter_text
-        filters = {**self._tree.filters, name: text}
-        if not text:
-            self.say("there is no filter to save; / sets one", Tone.BAD)
-            return
-        try:
-            # It may be made of itself.
-            parse_filter(f"@{name}", filters)
-        except ValueError as error:
-            self.say(str(error), Tone.BAD)
-        else:
-            self._tree.filters = filters
-            self._write({("filters", name): text})
-
-    def _write(self, values: Mapping[tuple[str, ...], object]) -> None:
-        """Save values, which the screen does not wait for."""
-        save = self._save
-        if save is None or self._is_saving:
-            return
-        self._is_saving = True
-
-        def write() -> None:
-            try:
-                told, is_wrong = save(values), False
-            except UsageError as error:
-                told, is_wrong = str(error), True
-            self.call_later(partial(self._saved, told, is_wrong=is_wrong))
-
-        self.run_worker(write, thread=True, group="save")
-
-    def _saved(self, told: str, *, is_wrong: bool) -> None:
-        self._is_saving = False
-        self._tell_saved(told, is_wrong=is_wrong)
-
-    def _tell_saved(self, told: str, *, is_wrong: bool) -> None:
-        if is_wrong:
-            self.notify(printable(told), severity="error", timeout=ERROR_S, markup=False)
-        else:
-            self.say(told)
+        if self._saving is not None and name is None:
+            self._saving.choices(self.theme, self._interval_s, self._tree.view)
+        elif self._saving is not None:
+            self._tree.filters = self._saving.filter(str(name), self._tree.filter_text, self._tree.filters)
 
     def action_help(self) -> None:
         """Show the keys of the screen."""

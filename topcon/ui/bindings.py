@@ -39,6 +39,12 @@ class Place(StrEnum):
     """The details, beside those of a page."""
     LINES = "lines"
     """Lines that scroll, in a page or the help."""
+    LIST = "list"
+    """Lines of which some can be chosen."""
+    LOG = "log"
+    """What containers write, beside the keys of a page."""
+    EVENTS = "events"
+    """The list of what has happened, beside the keys of a list."""
     HELP = "help"
 
 
@@ -96,10 +102,64 @@ KEYS = (
     Key("page-on", ("space",), Place.LINES, "page_down", Group.MOVE, "page down, in a page"),
     Key("first", ("home", "g"), Place.LINES, "scroll_home", Group.MOVE, "first row"),
     Key("last", ("end", "G"), Place.LINES, "scroll_end", Group.MOVE, "last row"),
+    Key("up", ("up", "k"), Place.LIST, "move(-1)", Group.MOVE, "up"),
+    Key("down", ("down", "j"), Place.LIST, "move(1)", Group.MOVE, "down"),
+    Key("page-up", ("pageup", "ctrl+b"), Place.LIST, "move_page(-1.0)", Group.MOVE, "page up"),
+    Key("page-down", ("pagedown", "ctrl+f"), Place.LIST, "move_page(1.0)", Group.MOVE, "page down"),
+    Key("half-page-up", ("ctrl+u",), Place.LIST, "move_page(-0.5)", Group.MOVE, "half a page up"),
+    Key("half-page-down", ("ctrl+d",), Place.LIST, "move_page(0.5)", Group.MOVE, "half a page down"),
+    Key("first", ("home", "g"), Place.LIST, "move_to(0)", Group.MOVE, "first row"),
+    Key("last", ("end", "G"), Place.LIST, "move_to(-1)", Group.MOVE, "last row"),
+    Key("up", ("up", "k"), Place.LOG, "step(-1)", Group.MOVE, "up"),
+    Key("down", ("down", "j"), Place.LOG, "step(1)", Group.MOVE, "down"),
+    Key("page-up", ("pageup", "ctrl+b"), Place.LOG, "step_page(-1.0)", Group.MOVE, "page up"),
+    Key("page-down", ("pagedown", "ctrl+f"), Place.LOG, "step_page(1.0)", Group.MOVE, "page down"),
+    Key("half-page-up", ("ctrl+u",), Place.LOG, "step_page(-0.5)", Group.MOVE, "half a page up"),
+    Key("half-page-down", ("ctrl+d",), Place.LOG, "step_page(0.5)", Group.MOVE, "half a page down"),
+    Key("page-on", ("space",), Place.LOG, "step_page(1.0)", Group.MOVE, "page down, in a page"),
+    Key("first", ("home", "g"), Place.LOG, "oldest", Group.MOVE, "first row"),
+    Key("last", ("end", "G"), Place.LOG, "newest", Group.MOVE, "last row, and follow what comes", "follow"),
+    Key("left", ("left",), Place.LOG, "sideways(-1)", Group.MOVE, "back to the beginning of long lines"),
+    Key("right", ("right",), Place.LOG, "sideways(1)", Group.MOVE, "on in long lines"),
     Key("details", ("enter", "o"), Place.TREE, "details", Group.LOOK, "details of the row", "details"),
+    Key("logs", ("l",), Place.TREE, "logs", Group.LOOK, "logs of the row, or of all that is marked", "logs"),
+    Key("logs", ("l",), Place.DETAIL, "logs", Group.LOOK, "logs", "logs"),
+    Key("logs", ("l",), Place.LOG, "dismiss", Group.LOOK, "logs of the row, or of all that is marked"),
+    # First in line, since letters follow these.
+    Key("filter", ("/", "f4"), Place.LOG, "search", Group.FIND, "search: text, or /pattern/", "search", is_first=True),
+    Key("only", ("&",), Place.LOG, "only", Group.FIND, "only lines with a text, or /pattern/", "only", is_first=True),
+    Key("next-match", ("n",), Place.LOG, "next_match(1)", Group.FIND, "next line that has it", "next"),
+    Key("previous-match", ("N",), Place.LOG, "next_match(-1)", Group.FIND, "the one before that has it"),
+    Key("times", ("t",), Place.LOG, "times", Group.LOOK, "when it was written: time of day, how long ago, no", "time"),
+    Key("wrap", ("z",), Place.LOG, "wrap", Group.LOOK, "wrap long lines, or cut them", "wrap"),
+    Key("raw", ("x",), Place.LOG, "raw", Group.LOOK, "JSON as it was written, or as fields"),
+    Key("colors", ("c",), Place.LOG, "colors", Group.LOOK, "colours that containers write, or none"),
+    Key("keep", ("s",), Place.LOG, "keep", Group.LOOK, "save the lines in a file", "save", is_first=True),
+    Key("details", ("enter", "o"), Place.LIST, "choose", Group.LOOK, "what the line stands for", "open"),
     Key("details", ("enter", "o"), Place.DETAIL, "dismiss", Group.LOOK, "details of the row"),
+    # Each tab of the details has its own use for these.
+    Key("left", ("left",), Place.DETAIL, "do('left')", Group.MOVE, "back in time in charts; fold"),
+    Key("right", ("right",), Place.DETAIL, "do('right')", Group.MOVE, "on in time in charts; unfold"),
+    # First in line: else the lines would scroll.
+    Key("first", ("home", "g"), Place.DETAIL, "do('first')", Group.MOVE, "first row", is_first=True),
+    Key("last", ("end", "G"), Place.DETAIL, "do('last')", Group.MOVE, "last row", is_first=True),
+    Key("more", ("+",), Place.DETAIL, "do('more')", Group.LOOK, "closer in charts: a shorter time; unfold all"),
+    Key("less", ("-",), Place.DETAIL, "do('less')", Group.LOOK, "wider in charts: a longer time; fold all"),
+    Key("next-view", ("tab",), Place.DETAIL, "next_tab(1)", Group.LOOK, "the next tab", "next tab", is_first=True),
+    Key("previous-view", ("shift+tab",), Place.DETAIL, "next_tab(-1)", Group.LOOK, "the tab before", is_first=True),
+    Key("processes", ("p",), Place.TREE, "details('processes')", Group.LOOK, "processes of the row"),
+    Key("processes", ("p",), Place.DETAIL, "tab('processes')", Group.LOOK, "processes"),
+    Key("fold-all", ("*",), Place.DETAIL, "do('all')", Group.MOVE, "fold or unfold all"),
+    Key("reveal", ("v",), Place.DETAIL, "do('reveal')", Group.LOOK, "show secrets, or mask them", "secrets"),
+    Key("copy", ("y",), Place.DETAIL, "copy", Group.LOOK, "copy the value of the line, or all", "copy"),
+    Key("filter", ("/", "f4"), Place.DETAIL, "search", Group.FIND, "only what has a text", "search", is_first=True),
+    Key("inspect", ("i",), Place.TREE, "details('inspect')", Group.LOOK, "what its runtime says of it, as JSON"),
+    Key("inspect", ("i",), Place.DETAIL, "tab('inspect')", Group.LOOK, "what its runtime says of it, as JSON"),
     Key("tree", ("1",), Place.APP, "tree", Group.LOOK, "the tree"),
+    Key("findings", ("2",), Place.APP, "findings", Group.LOOK, "findings: what is wrong, and what one can do"),
+    Key("events", ("3",), Place.APP, "events", Group.LOOK, "events: what has happened"),
     Key("namespaces", ("4",), Place.APP, "namespaces", Group.LOOK, "namespaces: who shares which"),
+    Key("disk", ("5",), Place.APP, "disk", Group.LOOK, "disk: who fills it"),
     Key("sources", ("6",), Place.APP, "sources", Group.LOOK, "sources: how reading goes, and what topcon costs"),
     Key("pods", ("7",), Place.TREE, "arrange('pods')", Group.LOOK, "pods, folded"),
     Key("images", ("8",), Place.TREE, "arrange('images')", Group.LOOK, "containers by image"),
@@ -107,15 +167,20 @@ KEYS = (
     # First in line: else Textual's own would move the focus.
     Key("next-view", ("tab",), Place.APP, "next_view(1)", Group.LOOK, "the next view", is_first=True),
     Key("previous-view", ("shift+tab",), Place.APP, "next_view(-1)", Group.LOOK, "the view before", is_first=True),
+    Key("why", ("w",), Place.TREE, "why", Group.LOOK, "why: findings of the row; at the top row, of the host", "why"),
     Key("copy", ("y",), Place.TREE, "copy", Group.LOOK, "copy the name, id, image ... of the row"),
     # First in line, since letters follow these two: typed ahead, they would still go to the tree.
     Key("filter", ("/", "f4"), Place.TREE, "filter", Group.FIND, "filter", "filter", is_first=True),
+    Key("filter", ("/", "f4"), Place.EVENTS, "search", Group.FIND, "only what has some words", "filter", is_first=True),
     Key("sort", ("s", "f6"), Place.TREE, "sort_menu", Group.ARRANGE, "sort", "sort", is_first=True),
+    Key("sort", ("s", "f6"), Place.DETAIL, "do('sort')", Group.ARRANGE, "sort by what comes next", "sort"),
     Key("sort-left", ("<",), Place.TREE, "sort_by(-1)", Group.ARRANGE, "sort by the column to the left"),
     Key("sort-right", (">",), Place.TREE, "sort_by(1)", Group.ARRANGE, "sort by the column to the right"),
     Key("next-columns", ("d",), Place.TREE, "next_set", Group.ARRANGE, "the next set of columns: CPU, memory, I/O ..."),
     Key("flat", ("t", "f5"), Place.TREE, "flat", Group.ARRANGE, "each container by itself, or the tree"),
     Key("reverse", ("r",), Place.TREE, "reverse", Group.ARRANGE, "reverse the order"),
+    Key("flat", ("t", "f5"), Place.DETAIL, "do('flat')", Group.ARRANGE, "without the tree, or with it"),
+    Key("reverse", ("r",), Place.DETAIL, "do('reverse')", Group.ARRANGE, "reverse the order"),
     Key("next-match", ("n",), Place.TREE, "next_match(1)", Group.FIND, "next row that matches the filter"),
     Key("previous-match", ("N",), Place.TREE, "next_match(-1)", Group.FIND, "the one before that matches"),
     Key("stopped", ("a",), Place.TREE, "show_or_hide('has_stopped')", Group.FIND, "show or hide stopped ones"),
@@ -130,6 +195,10 @@ KEYS = (
     Key("pause", ("P",), Place.TREE, "act('pause')", Group.ACT, "pause", "pause"),
     Key("pause", ("P",), Place.TREE, "act('unpause')", Group.ACT, "unpause", "unpause"),
     Key("kill", ("K", "f9"), Place.TREE, "act('kill')", Group.ACT, "kill: choose a signal", "kill"),
+    Key("sizes", ("u",), Place.DETAIL, "do('sizes')", Group.LOOK, "have layer and image counted, in files", "sizes"),
+    Key("kill", ("K", "f9"), Place.DETAIL, "signal", Group.ACT, "signal the process under the cursor", "signal"),
+    Key("shell", ("e",), Place.TREE, "shell", Group.ACT, "a shell in the container; ^] three times leaves it", "shell"),
+    Key("shell", ("e",), Place.DETAIL, "shell", Group.ACT, "a shell in the container; ^] three times leaves it"),
     Key("remove", ("X",), Place.TREE, "act('remove')", Group.ACT, "remove a stopped one: type its name", "remove"),
     Key("mark", ("space",), Place.TREE, "mark", Group.ACT, "mark the row, go down; keys act on what is marked", "mark"),
     Key("mark-range", ("v",), Place.TREE, "mark_range", Group.ACT, "mark from here on, until the next one"),
@@ -151,7 +220,10 @@ KEYS = (
 
 TOGETHER = (
     frozenset((Place.APP, Place.TREE, Place.TABLE)),
-    frozenset((Place.APP, Place.PAGE, Place.DETAIL, Place.LINES)),
+    frozenset((Place.APP, Place.PAGE, Place.DETAIL, Place.LIST)),
+    frozenset((Place.APP, Place.PAGE, Place.EVENTS, Place.LIST)),
+    frozenset((Place.APP, Place.PAGE, Place.LINES)),
+    frozenset((Place.APP, Place.PAGE, Place.LOG)),
     frozenset((Place.HELP, Place.LINES)),
 )
 """The places whose keys are there at the same time."""

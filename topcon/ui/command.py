@@ -47,8 +47,13 @@ class Command:
 
 COMMANDS = (
     Command(("tree",), "the tree of containers", "tree"),
+    Command(("findings",), "what is wrong, worst first, and what one can do", "findings"),
+    Command(("why",), "what is wrong with the row; at the top row, with the host", "why"),
+    Command(("events",), "what has happened since topcon was started", "events"),
     Command(("namespaces", "ns"), "who shares which namespaces", "namespaces"),
+    Command(("disk",), "who fills the disk", "disk"),
     Command(("sources",), "how reading goes, and what topcon costs", "sources"),
+    Command(("who",), "which container it is: from a pid, port, address, path ...", "who", "THING"),
     Command(("sort",), "sort by a column", "sort_column", "COLUMN", bare="sort_menu"),
     Command(("columns",), "a set of columns; without a name, choose them", "column_set", "SET", bare="columns"),
     Command(("filter",), "show what matches; @NAME is a saved one", "filter_by", "EXPRESSION", bare="filter"),
@@ -56,6 +61,8 @@ COMMANDS = (
     Command(("unmark",), "take all marks away", "unmark"),
     Command(("remove-stopped",), "remove all stopped ones that are shown", "remove_stopped"),
     Command(("progress",), "how far actions have got", "progress"),
+    Command(("since",), "logs from so long ago on, such as 10m", "since", "SPAN"),
+    Command(("tail",), "the last lines of logs, so many", "tail", "LINES"),
     Command(("interval",), "time between samples, 0.1 to 3600 seconds", "interval", "SECONDS"),
     Command(("theme",), "other colours; without a name, look at them", "set_theme", "THEME", bare="themes"),
     Command(("save",), "keep what was chosen, or the filter, in the file", "save", "filter NAME", bare="save"),
@@ -109,6 +116,20 @@ def parse_saved(text: str) -> str:
         message = f"{text!r}: expected filter NAME, or nothing"
         raise ValueError(message)
     return name
+
+
+def parse_thing(text: str) -> str:
+    """Take what it is asked of which container it is; nearly any text may be that.
+
+    Raises:
+        ValueError: what was expected.
+    """
+    if not text:
+        from topcon.model.thing import EXPECTED  # noqa: PLC0415  not before there is a mistake
+
+        message = f"{text!r}: {EXPECTED}"
+        raise ValueError(message)
+    return text
 
 
 class Call(NamedTuple):

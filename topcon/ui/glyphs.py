@@ -14,7 +14,7 @@ GLYPHS: Mapping[str, str] = {
     **dict(zip("■▲•●○✓✗", "!^*@oyx", strict=True)),
     **dict(zip("▾▸▴◂▼▶", "v>^<v>", strict=True)),
     **dict(zip("←→↑↓↵", "<>^v/", strict=True)),
-    **dict(zip("…·°—", "~.o-", strict=True)),
+    **dict(zip("…·°—≥", "~.o->", strict=True)),
     # Bars: whole blocks, and parts of one.
     **dict(zip("█▉▊▋▌▍▎▏", "#=======", strict=True)),
     # Sparklines: each level is darker than the one before.
@@ -22,6 +22,8 @@ GLYPHS: Mapping[str, str] = {
     # Lines of trees, boxes and edges.
     **dict(zip("─━│┃┄┆├└┌┐┘┤┬┴┼", "--||-:|`+++|+++", strict=True)),
     **dict(zip("╭╮╰╯▔▐▀▛▜▙▟░▒▓", "++++-|-++++:%#", strict=True)),
+    # Charts: braille, the more dots the darker.
+    **{chr(0x2800 + dots): " .:-=+*%#"[dots.bit_count()] for dots in range(256)},
 }
 """One ASCII character for each, so that nothing moves."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from topcon.model.snapshot import Snapshot
+    from topcon.model.snapshot import ContainerNode, Snapshot
 
 
 @dataclass
@@ -39,3 +39,10 @@ class Said(Message):
 @dataclass
 class TerminalCaughtUp(Message):
     """The terminal has taken all that was drawn, after it had not for a while."""
+
+
+@dataclass
+class ShellAsked(Message):
+    """A shell is wanted in one of these containers."""
+
+    containers: tuple[ContainerNode, ...]

@@ -8,10 +8,10 @@ from itertools import count, product
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from topcon.columns import title_of
+from topcon.columns import SEVERITY_MARKS, title_of
 from topcon.model.namespaces import identity_of, residents_of
 from topcon.model.sample import NAMESPACE_KINDS, PodKind, Source
-from topcon.model.snapshot import ContainerNode, PodNode
+from topcon.model.snapshot import ContainerNode, PodNode, Severity
 from topcon.rows import FOLDED_AT_FIRST, Arrangement, rows
 from topcon.text import UNKNOWN, cell_width, cut, padded, printable
 from topcon.ui.spans import Span, Spans, Tone, fitted
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from topcon.model.sample import ContainerKey, HostSample
+    from topcon.model.security import Danger, Privileges
     from topcon.model.snapshot import Snapshot
     from topcon.rows import Row, ViewState
 
@@ -142,8 +143,13 @@ class NamespaceLines:
     lines: list[Spans]
 
 
-def namespace_lines(snapshot: Snapshot, view: ViewState, width: int) -> NamespaceLines:
-    """Write a row for each container that runs, grouped and filtered as in the tree, then who shares what."""
+def namespace_lines(
+    snapshot: Snapshot, view: ViewState, width: int, privileges: Privileges | None = None
+) -> NamespaceLines:
+    """Write a row for each container that runs, grouped and filtered as in the tree, then who shares what.
+
+    With ``privileges``, what is dangerous in them follows, and what is left of others.
+    """
     # By name, so that rows stand still; and what the tree does not fold at first has no key here to unfold it.
     folded = view.collapsed & FOLDED_AT_FIRST
     view = replace(
@@ -152,11 +158,11 @@ def namespace_lines(snapshot: Snapshot, view: ViewState, width: int) -> Namespac
     shown = rows(snapshot, view)
     if not shown:
         return NamespaceLines([], [[], fitted([Span(f"   {_empty(view)}")], width)])
-    page = _Page(snapshot, map_namespaces(snapshot), width)
+    page = _Page(snapshot, map_namespaces(snapshot), width, privileges)
     placed = layout(width, max(cell_width(_prefix(row)) + cell_width(_name(row)) for row in shown))
     keys = {row.container.key for row in shown if row.container}
     lines = [page.row(row, placed) for row in shown]
-    lines += [[], _legend(), *page.sharings(keys), *page.at_host(keys)]
+    lines += [[], _legend(), *page.sharings(keys), *page.at_host(keys), *page.dangers(keys), *page.leaks()]
     return NamespaceLines(fitted(_titles(placed), width), [fitted(line, width) for line in lines])
 
 
@@ -204,7 +210,8 @@ def _is_folded(row: Row) -> bool:
 class _Page:
     """What all lines are made of."""
 
-    def __init__(self, snapshot: Snapshot, namespaces: NamespaceMap, width: int) -> None:
+    def __init__(self, snapshot: Snapshot, namespaces: NamespaceMap, width: int, privileges: Privileges | None) -> None:
+        self._privileges = privileges
         self._namespaces = namespaces
         self._host = snapshot.sample.host
         self._width = width
@@ -222,8 +229,9 @@ class _Page:
         container = row.container
         if container is None:
             return [Span(f" {text}", Tone.STRONG)]
+        found = self._privileges.dangers.get(container.key, ()) if self._privileges is not None else ()
         cells = self._namespaces.cells.get(container.key, {})
-        spans = [Span(f" {text}")]
+        spans = [Span(*_mark(found)), Span(text)] if found else [Span(f" {text}")]
         for kind in placed.kinds:
             cell = cells.get(kind, UNKNOWN)
             spans += [
@@ -273,6 +281,42 @@ class _Page:
                 head = Span(" " * indent)
         return [*_title("In the host's namespaces"), *lines] if lines else []
 
+    def dangers(self, keys: AbstractSet[ContainerKey]) -> list[Spans]:
+        """Write what is dangerous in these rows, the worst first."""
+        if self._privileges is None:
+            return []
+        found = [(self._privileges.dangers[key], self._label(key)) for key in keys & self._privileges.dangers.keys()]
+        # Those that are all alike, as on many hosts, have one line.
+        alike: dict[tuple[Danger, ...], list[str]] = defaultdict(list)
+        for dangers, label in found:
+            alike[dangers].append(label)
+        lines: list[Spans] = []
+        for dangers, labels in sorted(alike.items(), key=lambda item: (-item[0][0].severity, min(item[1]))):
+            mark, tone = _mark(dangers)
+            who = cut(", ".join(sorted(labels)), max(self._width - _TITLE_INDENT - 2, 1))
+            lines.append([Span(f"{'':{_TITLE_INDENT - 2}}{mark} ", tone), Span(who)])
+            names = [printable(each.what) for each in dangers]
+            lines += [[Span(" " * (_TITLE_INDENT + 2)), Span(text, tone)] for text in self._listed_in(names)]
+        left_out = self._privileges.left_out
+        if left_out:
+            lines.append([Span(f"{'':{_TITLE_INDENT}}{left_out} containers have not been looked at yet", Tone.DIM)])
+        for problem in self._privileges.problems:
+            remedy = f": {problem.remedy}" if problem.remedy else ""
+            lines.append([Span(f"{'':{_TITLE_INDENT}}{printable(problem.message + remedy)}", Tone.DIM)])
+        return [*_title("Less isolated than others"), *lines] if lines else []
+
+    def _listed_in(self, texts: Sequence[str]) -> list[str]:
+        return _listed(texts, self._width - _TITLE_INDENT - 2)
+
+    def leaks(self) -> list[Spans]:
+        """Write what is left of containers that have gone, and how to look further."""
+        found = self._privileges.leaks if self._privileges is not None else ()
+        lines: list[Spans] = []
+        for leak in found:
+            lines.append([Span(f"{'':{_TITLE_INDENT - 2}}▲ ", Tone.WARN), Span(printable(leak.what))])
+            lines.append([Span(f"{'':{_TITLE_INDENT + 2}}{printable(leak.look)}", Tone.DIM)])
+        return [*_title("Left of what has gone"), *lines] if lines else []
+
     def _members(self, keys: Sequence[ContainerKey], indent: int) -> list[str]:
         if len(keys) == len(self._namespaces.cells) > _FEW:
             return [cut(f"all {len(keys)}", self._width - indent)]
@@ -283,6 +327,11 @@ class _Page:
         pod, name = self._pods[key], title_of(self._nodes[key])
         is_beside = beside is not None and self._pods[beside] is pod
         return printable(f"{pod.title}/{name}" if pod.kind in _PREFIXED and not is_beside else name)
+
+
+def _mark(found: Sequence[Danger]) -> tuple[str, Tone]:
+    """Return the mark of the worst, which comes first."""
+    return SEVERITY_MARKS.get(found[0].severity, " "), Tone.BAD if found[0].severity is Severity.CRITICAL else Tone.WARN
 
 
 def _title(text: str) -> list[Spans]:

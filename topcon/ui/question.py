@@ -6,14 +6,14 @@ import re
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from topcon.actions import Request, Verb, Way, connections_text, describe, request_for
+from topcon.actions import Request, Verb, Way, connections_text, describe, process_text, request_for
 from topcon.text import cell_width, cut, padded, printable
 from topcon.ui.spans import Span, Spans, Tone, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from topcon.model.sample import ContainerKey
+    from topcon.model.sample import ContainerKey, ProcessSample
     from topcon.model.snapshot import ContainerNode
 
 NAME_WIDTH = 28
@@ -52,6 +52,8 @@ class Question(NamedTuple):
     targets: tuple[Target, ...]
     """Those that it can be done to, at least one, and those that it cannot."""
     signal: str = "SIGKILL"
+    member: ProcessSample | None = None
+    """The process that alone is signalled; it is of the only target."""
 
     @property
     def possible(self) -> tuple[Target, ...]:
@@ -73,7 +75,15 @@ def title(question: Question) -> str:
     (target,) = possible
     info = target.container.info
     way = ", through the kernel" if target.way is Way.KERNEL else ""
+    if question.member is not None:
+        of = cut(printable(info.name), NAME_WIDTH)
+        return f"Send {question.signal} to {process_text(question.member)} of {of}?"
     return f"{verb} {cut(printable(info.name), TITLE_WIDTH)}?  ({info.runtime}, {info.id[:ID_DIGITS]}{way})"
+
+
+def answer(question: Question) -> str:
+    """Say in a word what is answered with yes."""
+    return "Send" if question.member is not None else question.verb.capitalize()
 
 
 def default_grace_s(question: Question) -> float | None:
@@ -121,7 +131,7 @@ def lines_of(question: Question, wish: Wish) -> list[Spans]:
 
 def _request(question: Question, target: Target, wish: Wish) -> Request:
     way = target.way if target.way is not None else Way.RUNTIME
-    return request_for(question.verb, target.container, wish.grace_s, wish.signal, way)
+    return request_for(question.verb, target.container, wish.grace_s, wish.signal, way, question.member)
 
 
 def _row(container: ContainerNode, width: int) -> Spans:

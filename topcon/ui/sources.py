@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.model.sample import SILENT_AFTER_S
-from topcon.text import UNKNOWN, padded, printable, to_bytes_text, to_count_text
+from topcon.text import UNKNOWN, padded, printable, to_bytes_text, to_count_text, to_rate_text
 from topcon.ui.header import slowed_text
 from topcon.ui.spans import Span, Spans, Tone, fitted, width_of
 
@@ -147,7 +147,7 @@ def _own(snapshot: Snapshot, terminal: Terminal) -> list[Spans]:
             _pair("memory", to_bytes_text(cost.rss_bytes)),
         ]
     if terminal.written_bytes is not None:
-        rate = UNKNOWN if terminal.bytes_per_second is None else f"{to_bytes_text(terminal.bytes_per_second)}/s"
+        rate = to_rate_text(terminal.bytes_per_second)
         lines.append(_pair("to the screen", rate))
     if own is not None:
         slowed, asked = slowed_text(snapshot), f"{own.asked_interval_s:g} s"

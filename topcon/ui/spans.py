@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from topcon.text import cell_width, head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from topcon.model.history import History
 
@@ -29,6 +30,8 @@ class Tone(StrEnum):
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"
+    FOUND = "found"
+    """It is searched for."""
 
 
 class Span(NamedTuple):
@@ -39,6 +42,41 @@ class Span(NamedTuple):
 
 
 Spans = list[Span]
+
+
+class LateSpans(Sequence[Span]):
+    """A line of which most will never be seen: it is written when it is looked at, once."""
+
+    __slots__ = ("_spans", "_write")
+
+    def __init__(self, write: Callable[[], Spans]) -> None:
+        """Write nothing yet."""
+        self._write = write
+        self._spans: Spans | None = None
+
+    @property
+    def _written(self) -> Spans:
+        if self._spans is None:
+            self._spans = self._write()
+        return self._spans
+
+    def __len__(self) -> int:
+        """How many pieces there are."""
+        return len(self._written)
+
+    @overload
+    def __getitem__(self, at: int) -> Span: ...
+    @overload
+    def __getitem__(self, at: slice) -> Spans: ...
+    def __getitem__(self, at: int | slice) -> Span | Spans:
+        """Return a piece."""
+        return self._written[at]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the same is written."""
+        return self is other or (isinstance(other, Sequence) and self._written == list(other))
+
+    __hash__ = None  # type: ignore[assignment]  # as of all that is compared by what is in it
 
 
 def width_of(spans: Iterable[Span]) -> int:
@@ -61,6 +99,22 @@ def fitted(spans: Iterable[Span], width: int) -> Spans:
         result.append(span)
         left -= cell_width(kept)
     return result if width > 0 else []
+
+
+def in_lines(text: str, width: int) -> Iterator[str]:
+    """Break a text between its words; a word that is longer than a line is broken too."""
+    width, line = max(width, 1), ""
+    for word in text.split(" "):
+        if line and cell_width(line) + 1 + cell_width(word) > width:
+            yield line
+            line = ""
+        line = f"{line} {word}" if line else word
+        while cell_width(line) > width:
+            part = head(line, width) or line[:1]
+            yield part
+            line = line[len(part) :]
+    if line:
+        yield line
 
 
 def cut_end(text: str, width: int) -> str:

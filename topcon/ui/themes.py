@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KEYS = ("dark", "colors", "tones", "styles")
 COLORS = frozenset({"background", "surface", "panel", "foreground", "primary", "accent", "success", "warning", "error"})
 TONES = frozenset({"dim", "cursor"})
-STYLES = {tone.value: "none" for tone in Tone} | {"strong": "bold", "bad": "bold", "cursor": "none", "field": "none"}
+STYLES = dict.fromkeys((*Tone, "cursor", "field"), "none") | {"strong": "bold", "bad": "bold", "found": "reverse"}
 """How each tone, the row under the cursor and what can be typed into look, unless a theme says otherwise."""
 WORDS = frozenset({"none", "bold", "dim", "italic", "underline", "reverse"})
 """What a style is made of. Nothing blinks."""

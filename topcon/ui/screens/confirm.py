@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from topcon.ui.question import Wish, broken, default_grace_s, lines_of, title, typed_answers
+from topcon.ui.question import Wish, answer, broken, default_grace_s, lines_of, title, typed_answers
 from topcon.ui.spans import Span, Spans, Tone
 from topcon.ui.widgets.keys import Keys
 from topcon.ui.widgets.lines import ScrollLines
@@ -76,7 +76,7 @@ class ConfirmScreen(ModalScreen[Wish | None]):
             with Horizontal(classes="buttons"):
                 yield Label(id="more")
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(verb.capitalize(), id="go", compact=True, disabled=bool(self._answers))
+                yield Button(answer(self._question), id="go", compact=True, disabled=bool(self._answers))
         yield Keys(id="keys")
 
     def _typing(self) -> str:

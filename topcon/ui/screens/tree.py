@@ -14,12 +14,13 @@ from textual.widgets import Input
 from topcon.actions import Verb
 from topcon.columns import COLUMNS, DEFAULT_SET, columns_of, next_set
 from topcon.filter import NO_FILTERS, parse_filter
+from topcon.model.inside import NOTHING
 from topcon.rows import Arrangement, ViewState, rows
 from topcon.text import printable
 from topcon.ui.bindings import Place, key_text
 from topcon.ui.filtering import Matches, next_match
-from topcon.ui.marks import between, containers_of, inside_of, keys_of, marked, settled, toggled
-from topcon.ui.messages import Said
+from topcon.ui.marks import PREFIX, between, containers_of, inside_of, keys_of, marked, settled, toggled
+from topcon.ui.messages import Said, ShellAsked
 from topcon.ui.table import Moment
 from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandBar
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from topcon.model.inside import Inside
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.rows import Row, Rows
     from topcon.ui.acting import Acting
-    from topcon.ui.screens.detail import Tail
     from topcon.ui.spans import Spans
 
 
@@ -64,7 +65,8 @@ class TreeScreen(Screen[None]):
         wrong: Callable[[int], Spans],
         *,
         acting: Acting | None = None,
-        tail: Tail | None = None,
+        inside: Inside = NOTHING,
+        has_shells: bool = False,
         filter_text: str = "",
         filters: Mapping[str, str] = NO_FILTERS,
         sort: str = "finding",
@@ -83,7 +85,8 @@ class TreeScreen(Screen[None]):
         self._header = header
         self._wrong = wrong
         self._acting = acting
-        self._tail = tail
+        self._inside = inside
+        self._has_shells = has_shells
         self._rows: Rows | None = None
         self._sorted_s = NEVER_S
         """When rows were last sorted, on the monotonic clock."""
@@ -166,6 +169,8 @@ class TreeScreen(Screen[None]):
         _, action, parameters = parse(active.binding.action)
         if action == "act":
             self.action_act(str(parameters[0]))
+        elif action == "shell":
+            self.action_shell()
 
     def on_tree_table_cursor_moved(self) -> None:
         """Show the keys that work on the row, and mark as far as it if a range has begun."""
@@ -212,12 +217,16 @@ class TreeScreen(Screen[None]):
                 return not isinstance(self.focused, Input)
             case "next_match" | "unmark":
                 return bool(self.view.filter if action == "next_match" else self.view.marks)
-            case "act":
-                return self._is_possible(Verb(str(parameters[0])))
+            case "act" | "shell":
+                # Without shells the key can say why.
+                may_open = (self._has_shells and self.query_one(TreeTable).row is not None) or None
+                return self._is_possible(Verb(str(parameters[0]))) if parameters else may_open
             case "progress" | "remove_stopped":
                 return self._acting is not None and (action != "progress" or self._acting.has_progress)
-            case "details" | "copy" | "mark" | "mark_range":
-                return self.query_one(TreeTable).row is not None
+            case "details" | "copy" | "mark" | "mark_range" | "logs":
+                can_ask = action != "logs" or self._inside.follow is not None
+                has_row = can_ask and self.query_one(TreeTable).row is not None
+                return has_row and (not parameters or self._has_tab(str(parameters[0])))
             case _:
                 return True
 
@@ -313,20 +322,76 @@ class TreeScreen(Screen[None]):
         self._mark(marked(stopped, frozenset()))
         self.action_act("remove")
 
+    def action_shell(self) -> None:
+        """Ask for a shell in the container of the row, or in one of its pod."""
+        row = self.query_one(TreeTable).row
+        if row is not None:
+            self.post_message(ShellAsked((row.container,) if row.container is not None else inside_of(row)))
+
     def action_progress(self) -> None:
         """Show how far what was asked for has got."""
         if self._acting is not None:
             self._acting.show_progress(self.snapshot)
 
-    def action_details(self) -> None:
-        """Show all that is known of the row."""
+    def action_details(self, tab: str = "overview") -> None:
+        """Show all that is known of the row, beginning with a tab."""
+        row = self.query_one(TreeTable).row
+        if row is not None:
+            self.open_details(row.key, tab, self.snapshot)
+
+    def open_details(self, key: str, tab: str, snapshot: Snapshot | None) -> None:
+        """Show all that is known of a row, be it in sight or not."""
         from topcon.ui.screens.detail import DetailScreen  # noqa: PLC0415  not before it is asked for
 
-        row = self.query_one(TreeTable).row
-        if row is not None and self.snapshot is not None:
-            screen = DetailScreen(row.key, self._header, self._wrong, self._tail)
+        if snapshot is not None:
+            screen = DetailScreen(key, self._header, self._wrong, self._inside, tab, self._acting)
             self.app.push_screen(screen)
-            screen.show(self.snapshot)
+            screen.show(snapshot)
+
+    async def action_why(self) -> None:
+        """Show what is wrong with the row; at the top, with all of the host."""
+        row, rows_shown = self.query_one(TreeTable).row, self._rows
+        is_top = row is None or not rows_shown or row.key == rows_shown[0].key
+        await self.app.run_action(("", "findings", () if row is None or is_top else (row.key,)), self.app)
+
+    def reveal(self, key: str) -> None:
+        """Go to the row of a container or pod, whatever hides it; say so where that is more than a fold."""
+        from topcon.ui.revealing import revealed  # noqa: PLC0415  not before it is asked for
+
+        found = revealed(self.snapshot, self.view, key) if self.snapshot is not None else None
+        if found is None:
+            self.post_message(Said("it is gone: the tree shows it no more"))
+            return
+        if found.view is not self.view:
+            self._see(found.view)
+        at = next((at for at, row in enumerate(self._rows or ()) if row.key == found.key), None)
+        if at is not None:
+            self.query_one(TreeTable).action_move_to(at)
+        if found.told is not None:
+            self.post_message(Said(found.told))
+        self.refresh_bindings()
+
+    def _has_tab(self, name: str) -> bool:
+        """Whether the details of the row have a tab."""
+        from topcon.ui.tabs import TABS  # noqa: PLC0415  not before it is asked for
+
+        row = self.query_one(TreeTable).row
+        return row is not None and any(tab.name == name and tab.suits(self._inside, row.line.node) for tab in TABS)
+
+    def action_logs(self) -> None:
+        """Show what the row writes, or all that is marked."""
+        from topcon.ui.screens.logs import LogScreen  # noqa: PLC0415  not before it is asked for
+
+        row = self.query_one(TreeTable).row
+        if row is None or self.snapshot is None:
+            return
+        keys, title = [row.key], row.line.node.name
+        if self.view.marks:
+            targets = self._targets()
+            keys, title = [f"{PREFIX}{each.key}" for each in targets], f"{len(targets)} containers"
+        screen = LogScreen(keys, title, self._header, self._wrong, self._inside)
+        self.app.push_screen(screen)
+        screen.show(self.snapshot)
 
     @property
     def filter_text(self) -> str:

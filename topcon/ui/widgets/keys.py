@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from topcon.text import cell_width
-from topcon.ui.bindings import key_text
+from topcon.ui.bindings import ids, key_text
 from topcon.ui.spans import Span, Spans, Tone, width_of
 from topcon.ui.widgets.lines import Lines
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-STAYING = frozenset(("help", "quit"))
+ORDER = {name: at for at, name in enumerate(ids())}
+STAYING = frozenset(("back", "help", "quit"))
 
 
 def key_spans(keys: list[tuple[str, str]], width: int) -> Spans:
-    """Write key and meaning, one after the other; when not all fit, the first stays, and so do help and quit."""
+    """Write key and meaning, one after the other; when not all fit, the first stays, and so do back, help and quit."""
     shown = list(keys)
     while len(shown) > 1 and width_of(_spans(shown)) > width:
         given_way = [at for at, (_, meaning) in enumerate(shown) if at and meaning not in STAYING]
@@ -64,7 +65,9 @@ class Keys(Lines):
         if screen is not self.app.screen:
             return
         keys: dict[str, str] = {}
-        for active in screen.active_bindings.values():
+        # Those that a person has moved to other keys come last otherwise.
+        in_order = sorted(screen.active_bindings.values(), key=lambda active: ORDER.get(active.binding.id or "", -1))
+        for active in in_order:
             binding = active.binding
             if binding.show and active.enabled and binding.description and binding.description not in keys.values():
                 keys[key_text(binding.key)] = binding.description

@@ -18,7 +18,7 @@ from topcon.ui.spans import Span, Tone
 from topcon.ui.widgets.bound import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from textual.binding import BindingType
 
@@ -32,7 +32,7 @@ UPRIGHT = Style(reverse=False)
 """What is turned around twice stands upright, and so stands out."""
 
 
-def to_strip(widget: Widget, spans: Spans, width: int, background: Style | None = None) -> Strip:
+def to_strip(widget: Widget, spans: Iterable[Span], width: int, background: Style | None = None) -> Strip:
     """Paint spans in the widget's colours, filled up to ``width``; ``background`` is laid under all of them."""
     base = widget.rich_style
     if background is not None:
@@ -97,9 +97,9 @@ class ScrollLines(ScrollView, can_focus=True):
     def __init__(self, id: str) -> None:  # noqa: A002  Textual's name
         """Show nothing yet."""
         super().__init__(id=id)
-        self._lines: list[Spans] = []
+        self._lines: list[Sequence[Span]] = []
 
-    def show(self, lines: Sequence[Spans]) -> None:
+    def show(self, lines: Sequence[Sequence[Span]]) -> None:
         """Show these lines; where one has scrolled to, one stays."""
         before, self._lines = self._lines, list(lines)
         self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines))
