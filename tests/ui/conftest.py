@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
     from topcon.actions import Request
+    from topcon.model.sample import ProcessSample
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.sampler import Sampler
 
@@ -113,6 +114,16 @@ class NotingActions:
         del snapshot, signal
         return [f"{verb} has a consequence for {printable(container.name)}"]
 
+    def may_signal(self, member: ProcessSample) -> bool:
+        del member
+        return True
+
+    def consequences_for_process(
+        self, member: ProcessSample, container: ContainerNode, snapshot: Snapshot, signal: str
+    ) -> list[str]:
+        del container, snapshot
+        return [f"{signal} has a consequence for {member.pid}"]
+
     def obstacle(self, verb: Verb, container: ContainerNode) -> str:
         assert verb not in self.verbs(container) or self.possible_way is None
         return f"it is {container.info.state}"
@@ -134,9 +145,8 @@ class NotingActions:
 
 
 @pytest.fixture(autouse=True)
-def _still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures show the time of day: everywhere the same."""
-    monkeypatch.setenv("TZ", "UTC")
+def _still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures show nothing that is on its way."""
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
 
 

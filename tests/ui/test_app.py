@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import FakeHost
 
-from tests.ui.looking import select, text, typed_ahead
+from tests.ui.looking import select, settled, shows, text, typed_ahead, until
+from topcon.model.inside import Inside
 from topcon.model.sample import LogLine
 from topcon.ui import app as app_module
 from topcon.ui.messages import SamplerFailed, SnapshotReady
@@ -22,8 +23,6 @@ from topcon.ui.widgets.tree_table import TreeTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from textual.pilot import Pilot
 
     from tests.ui.conftest import BusyHost, NotingActions
     from topcon.model.sample import ContainerId
@@ -48,7 +47,7 @@ async def test_the_sick_come_first_and_the_stopped_last(make_app: Callable[..., 
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
 
-        assert names(app) == ["shop", "shop-db-1", "shop-worker-1", "shop-web-1", "hog", "hostnet", "done", "failed"]
+        assert names(app) == ["shop", "shop-db-1", "shop-worker-1", "shop-web-1", "hog", "failed", "hostnet", "done"]
 
 
 @pytest.mark.parametrize(
@@ -213,8 +212,7 @@ async def test_old_data_is_told_to_be_old(
     app = make_app(interval_s=0.1)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press(*keys)
-        while " old" not in text(app, "#header"):
-            await pilot.pause(0.05)
+        await shows(app, pilot, " old", "#header")
         await pilot.press(*keys)
         app.post_message(SnapshotReady(busy.tick()))
         await pilot.pause()
@@ -279,11 +277,11 @@ async def test_details_show_what_the_container_has_written_and_nothing_it_orders
         asked.append(container)
         return (*written("\x1b[2Jhello"), LogLine(0, is_stderr=True, text="\u202ebad"))
 
-    app = make_app(tail=tail, actions=None)
+    app = make_app(inside=Inside(tail=tail), actions=None)
     async with app.run_test(size=(80, 60)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("enter")
-        await _shows(app, pilot, "hello")
+        await shows(app, pilot, "hello")
 
         shown = text(app, "#page")
         assert [name_of(app, container) for container in asked] == ["hog"]
@@ -296,24 +294,23 @@ async def test_details_show_what_the_container_has_written_and_nothing_it_orders
 async def test_output_is_asked_for_again_and_may_come_to_nothing(
     make_app: Callable[..., TopconApp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detail, "OUTPUT_S", 0.01)
+    monkeypatch.setattr(detail, "LOOK_S", 0.01)
     said = [written("first"), written("second")]
-    app = make_app(tail=lambda _: said[0])
+    app = make_app(inside=Inside(tail=lambda _: said[0]))
     async with app.run_test(size=(80, 60)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("enter")
         for expected in ("first", "second"):
-            await _shows(app, pilot, expected)
+            await shows(app, pilot, expected)
             said.pop(0)
             said.append(())
-        while "Output" in text(app, "#page"):
-            await pilot.pause(0.01)
+        await until(app, pilot, lambda: "Output" not in text(app, "#page"))
 
 
 async def test_details_do_not_wait_for_output(
     make_app: Callable[..., TopconApp], busy: BusyHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detail, "OUTPUT_S", 0.001)
+    monkeypatch.setattr(detail, "LOOK_S", 0.001)
     released = threading.Event()
     asked: list[ContainerId] = []
 
@@ -322,7 +319,7 @@ async def test_details_do_not_wait_for_output(
         released.wait()
         return written("late")
 
-    app = make_app(tail=tail)
+    app = make_app(inside=Inside(tail=tail))
     async with app.run_test(size=(80, 60)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("enter")
@@ -337,7 +334,7 @@ async def test_details_do_not_wait_for_output(
         assert len(app.screen_stack) == 1
 
     # Nor does the end wait, and what comes after it is lost in silence.
-    asking = [thread for thread in threading.enumerate() if thread.name == "topcon-output"]
+    asking = [thread for thread in threading.enumerate() if thread.name == "topcon-overview"]
     assert len(asking) == 1
     released.set()
     asking[0].join()
@@ -348,7 +345,7 @@ async def test_an_error_of_our_own_in_asking_for_output_ends_the_app(make_app: C
         raise ZeroDivisionError(container)
 
     with pytest.raises(ZeroDivisionError):
-        await _open_until_it_ends(make_app(tail=tail))
+        await _open_until_it_ends(make_app(inside=Inside(tail=tail)))
 
 
 async def _open_until_it_ends(app: TopconApp) -> None:
@@ -362,11 +359,11 @@ async def _open_until_it_ends(app: TopconApp) -> None:
 async def test_what_has_gone_keeps_the_output_that_was_seen_last(
     make_app: Callable[..., TopconApp], busy: BusyHost
 ) -> None:
-    app = make_app(tail=lambda _: written("last words"))
+    app = make_app(inside=Inside(tail=lambda _: written("last words")))
     async with app.run_test(size=(80, 60)) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("enter")
-        await _shows(app, pilot, "last words")
+        await shows(app, pilot, "last words")
         app.post_message(SnapshotReady(replace(busy.tick(), containers={}, pods=())))
         await pilot.pause()
 
@@ -376,20 +373,15 @@ async def test_what_has_gone_keeps_the_output_that_was_seen_last(
 
 async def test_a_pod_has_no_output_of_its_own(make_app: Callable[..., TopconApp]) -> None:
     asked: list[ContainerId] = []
-    app = make_app(tail=lambda container: (asked.append(container), ())[1])
+    app = make_app(inside=Inside(tail=lambda container: (asked.append(container), ())[1]))
     async with app.run_test(size=SIZE) as pilot:
         while app.screen_stack[0].query_one(TreeTable).row.container:  # type: ignore[union-attr]
             await pilot.press("down")
         await pilot.press("enter")
-        await _settled(app, pilot)
+        await settled(app, pilot)
 
         assert isinstance(app.screen, DetailScreen)
         assert asked == []
-
-
-async def _shows(app: TopconApp, pilot: Pilot[Any], expected: str) -> None:
-    while expected not in text(app, "#page"):
-        await pilot.pause(0.01)
 
 
 async def test_help_names_every_key(make_app: Callable[..., TopconApp]) -> None:
@@ -459,10 +451,10 @@ async def test_every_key_in_the_footer_is_alive(make_app: Callable[..., TopconAp
         for key in ("enter", "slash", "s", "S", "R", "P", "K", "question_mark"):
             before = (len(app.screen_stack), app.screen.focused)
             await pilot.press(key)
-            await _settled(app, pilot)
+            await settled(app, pilot)
             assert (len(app.screen_stack), app.screen.focused) != before, key
             await pilot.press("escape")
-            await _settled(app, pilot)
+            await settled(app, pilot)
         await pilot.press("q")
         await pilot.pause()
     assert app.return_code == 0
@@ -475,7 +467,7 @@ async def test_every_key_in_the_footer_is_alive(make_app: Callable[..., TopconAp
         ("P", "tab next  esc cancel  y yes"),
         ("s", "esc back  ↑ up  ↓ down  enter choose"),
         ("question_mark", "esc back"),
-        ("enter", "esc back  ? help  F10 quit"),
+        ("enter", "tab next tab  esc back  ? help  F10 quit"),
     ],
 )
 async def test_what_lies_over_the_tree_has_its_own_keys(
@@ -486,7 +478,7 @@ async def test_what_lies_over_the_tree_has_its_own_keys(
         await select(pilot, app, "hog")
         of_the_tree = text(app, "#keys")
         await pilot.press(key)
-        await _settled(app, pilot)
+        await settled(app, pilot)
         assert text(app, "#keys").strip() == keys
 
         app.post_message(SnapshotReady(busy.tick()))
@@ -506,7 +498,7 @@ async def test_letters_that_are_typed_ahead_go_where_they_were_meant(
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         typed_ahead(app, keys)
-        await _settled(app, pilot)
+        await settled(app, pilot)
 
         assert (app._tree.filter_text, app._tree.view.sort, len(app.screen_stack)) == (filtered, sort, 1)
 
@@ -516,7 +508,7 @@ async def test_a_letter_that_is_typed_answers_nothing(make_app: Callable[..., To
     async with app.run_test(size=SIZE) as pilot:
         await select(pilot, app, "hog")
         await pilot.press("K")
-        await _settled(app, pilot)
+        await settled(app, pilot)
         await pilot.press("shift+tab")
         await pilot.pause()
         assert "yes" not in text(app, "#keys")
@@ -579,9 +571,9 @@ async def test_every_screen_comes_up_at_any_size(make_app: Callable[..., TopconA
     async with app.run_test(size=size) as pilot:
         for key in ("enter", "question_mark", "s", "S"):
             await pilot.press(key)
-            await _settled(app, pilot)
+            await settled(app, pilot)
             await pilot.press("escape")
-            await _settled(app, pilot)
+            await settled(app, pilot)
         assert app.query_one(Keys).size.width == (size[0] if size[0] >= LEAST_WIDTH else 0)
 
 
@@ -590,10 +582,3 @@ async def _fail(app: TopconApp) -> None:
         app.post_message(SamplerFailed(ZeroDivisionError("a bug")))
         await pilot.pause()
         await pilot.pause()
-
-
-async def _settled(app: TopconApp, pilot: Pilot[Any]) -> None:
-    """Wait for the threads that ask and act, and for what they post."""
-    await pilot.pause()
-    await app.workers.wait_for_complete()
-    await pilot.pause()

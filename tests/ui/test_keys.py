@@ -9,6 +9,9 @@ from textual import events
 
 from tests.ui.looking import select, text, typed_ahead
 from topcon.ui.bindings import KEYS, Place, keys_of, to_textual
+from topcon.ui.screens.disk import DiskScreen
+from topcon.ui.screens.events import EventScreen
+from topcon.ui.screens.findings import FindingsScreen
 from topcon.ui.screens.help import HelpScreen
 from topcon.ui.screens.menu import MenuScreen
 from topcon.ui.screens.namespaces import NamespaceScreen
@@ -67,7 +70,7 @@ async def test_everything_in_the_table_is_there_to_be_done(make_app: MakeApp) ->
 
 
 async def test_a_person_has_other_keys_also_on_screens_that_come_later(make_app: MakeApp) -> None:
-    app = make_app(keymap={"sort": ("Z",), "help": ("H", "f3"), "details": ("e",), "close": ("b",), "stop": ("T",)})
+    app = make_app(keymap={"sort": ("Z",), "help": ("H", "f3"), "details": ("E",), "close": ("b",), "stop": ("T",)})
     async with app.run_test(size=(120, 100)) as pilot:
         await select(pilot, app, "hog")
         shown = text(app, "#keys")
@@ -79,11 +82,11 @@ async def test_a_person_has_other_keys_also_on_screens_that_come_later(make_app:
 
         await pilot.press("Z")
         assert isinstance(app.screen, MenuScreen)
-        await pilot.press("escape", "e")
+        await pilot.press("escape", "E")
         assert "b back" in text(app, "#keys")
-        await pilot.press("e")
+        await pilot.press("E")
         assert len(app.screen_stack) == 1
-        await pilot.press("e", "b", "H")
+        await pilot.press("E", "b", "H")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
         assert "   H  F3 " in text(app, "#help")
@@ -110,8 +113,12 @@ async def test_a_key_that_something_else_has_is_not_taken(make_app: MakeApp) -> 
 async def test_tab_goes_through_the_views_and_back(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=SIZE) as pilot:
-        for key, screen in (("tab", NamespaceScreen), ("tab", SourceScreen), ("shift+tab", NamespaceScreen)):
-            await pilot.press(key)
+        views = (FindingsScreen, EventScreen, NamespaceScreen, DiskScreen, SourceScreen)
+        for screen in views:
+            await pilot.press("tab")
+            assert isinstance(app.screen, screen)
+        for screen in reversed(views[:-1]):
+            await pilot.press("shift+tab")
             assert isinstance(app.screen, screen)
         await pilot.press("shift+tab")
         assert len(app.screen_stack) == 1
@@ -165,7 +172,7 @@ async def test_arrows_choose_and_tab_takes_over(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         line = await opened(pilot)
         await pilot.press("down", "down")
-        assert text(app, "#offers").splitlines()[1].startswith(" ▸ :namespaces")
+        assert text(app, "#offers").splitlines()[1].startswith(" ▸ :findings")
         await pilot.press("up", "tab")
         assert line.value == "tree"
         await pilot.press("ctrl+u", *"sort", "tab", *"na", "tab")

@@ -6,9 +6,9 @@ import pytest
 from fakes import HOST_NAMESPACES
 from samples import COMPOSE, HOST_NETNS, own_namespaces, running, sample_of, snapshot_after
 
+from tests.ui.looking import text
 from topcon.ui.messages import SnapshotReady
 from topcon.ui.screens.namespaces import NamespaceScreen
-from topcon.ui.widgets.lines import ScrollLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,18 +49,13 @@ def machine(*more: Box) -> Snapshot:
     )
 
 
-def shown(app: TopconApp) -> str:
-    widget = app.screen.query_one(ScrollLines)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
 @pytest.mark.parametrize("key", ["1", "4", "escape", "q"])
 async def test_4_shows_the_namespaces_and_these_go_back(make_app: Callable[..., TopconApp], key: str) -> None:
     app = make_app(first=machine())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("4")
         assert isinstance(app.screen, NamespaceScreen)
-        assert "shop-web-1" in shown(app)
+        assert "shop-web-1" in text(app, "#page")
 
         await pilot.press(key)
 
@@ -71,12 +66,12 @@ async def test_new_snapshots_are_followed(make_app: Callable[..., TopconApp]) ->
     app = make_app(first=machine())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("4")
-        assert "newcomer" not in shown(app)
+        assert "newcomer" not in text(app, "#page")
 
         app.post_message(SnapshotReady(machine(living("newcomer"))))
         await pilot.pause()
 
-        assert "newcomer" in shown(app)
+        assert "newcomer" in text(app, "#page")
 
 
 async def test_the_keys_of_the_tree_do_nothing_here(make_app: Callable[..., TopconApp]) -> None:
@@ -94,20 +89,20 @@ async def test_the_filter_of_the_tree_holds_here(make_app: Callable[..., TopconA
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("4")
 
-        assert "remapped" in shown(app)
-        assert "shop-web-1" not in shown(app)
+        assert "remapped" in text(app, "#page")
+        assert "shop-web-1" not in text(app, "#page")
 
 
 async def test_it_scrolls_and_the_titles_stay(make_app: Callable[..., TopconApp]) -> None:
     app = make_app(first=machine())
     async with app.run_test(size=(80, 16)) as pilot:
         await pilot.press("4")
-        assert "In the host's namespaces" not in shown(app)
+        assert "In the host's namespaces" not in text(app, "#page")
 
         await pilot.press("end")
         await pilot.pause()
 
-        assert "In the host's namespaces" in shown(app)
+        assert "In the host's namespaces" in text(app, "#page")
         assert "NAME" in app.screen.query_one("#titles").render_line(0).text
 
 
@@ -115,12 +110,12 @@ async def test_a_resize_draws_it_anew(make_app: Callable[..., TopconApp]) -> Non
     app = make_app(first=machine())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("4")
-        assert "A api-debug" not in shown(app)
+        assert "A api-debug" not in text(app, "#page")
 
         await pilot.resize_terminal(140, 30)
         await pilot.pause()
 
-        assert "A api-debug" in shown(app)
+        assert "A api-debug" in text(app, "#page")
 
 
 @pytest.mark.parametrize("size", [(80, 34), (140, 24)], ids=lambda size: f"{size[0]}x{size[1]}")

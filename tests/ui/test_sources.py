@@ -8,6 +8,7 @@ import pytest
 from fakes import START_WALL_NS
 from samples import running, sample_of, snapshot_after
 
+from tests.ui.looking import text
 from topcon.model.sample import OwnSample, Problem, RuntimeSample, SourceSample, TierSample
 from topcon.ui.messages import SnapshotReady
 from topcon.ui.screens.namespaces import NamespaceScreen
@@ -47,18 +48,13 @@ def machine(errors: int = 0, **others: Any) -> Snapshot:
     return snapshot_after(sample_of(running("web"), **(given | others)))
 
 
-def shown(app: TopconApp) -> str:
-    widget = app.screen.query_one(ScrollLines)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
 @pytest.mark.parametrize("key", ["1", "6", "escape", "q"])
 async def test_6_shows_the_sources_and_these_go_back(make_app: Callable[..., TopconApp], key: str) -> None:
     app = make_app(first=machine())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6")
         assert isinstance(app.screen, SourceScreen)
-        assert "cgroup" in shown(app)
+        assert "cgroup" in text(app, "#page")
 
         await pilot.press(key)
 
@@ -93,12 +89,12 @@ async def test_new_snapshots_are_followed(make_app: Callable[..., TopconApp]) ->
     app = make_app(first=machine())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6")
-        assert "7777" not in shown(app)
+        assert "7777" not in text(app, "#page")
 
         app.post_message(SnapshotReady(machine(errors=7777)))
         await pilot.pause()
 
-        assert "7777" in shown(app)
+        assert "7777" in text(app, "#page")
 
 
 async def test_what_has_not_changed_is_not_drawn_again(make_app: Callable[..., TopconApp]) -> None:
@@ -132,14 +128,14 @@ async def test_while_the_terminal_is_behind_nothing_is_drawn_and_then_what_is_ne
         for errors in (7777, 8888):
             app.post_message(SnapshotReady(machine(errors=errors)))
             await pilot.pause()
-        assert "7777" not in shown(app)
-        assert "8888" not in shown(app)
+        assert "7777" not in text(app, "#page")
+        assert "8888" not in text(app, "#page")
 
         monkeypatch.setattr(app, "_is_behind", lambda: False)
         app.on_terminal_caught_up()
         await pilot.pause()
 
-        assert "8888" in shown(app)
+        assert "8888" in text(app, "#page")
 
 
 async def test_a_frame_that_was_left_out_is_made_up_for_by_a_whole_one(
