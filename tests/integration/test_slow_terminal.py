@@ -230,16 +230,17 @@ def test_once_read_again_the_screen_is_what_a_fresh_one_shows(
 def screen_of(drawn: bytes, file: Path) -> str:
     """Show what was drawn on another terminal, and return what stands there, with its colours."""
     file.write_bytes(drawn)
+    # Before anything is drawn: a line less, and it scrolls.
+    settings = file.with_name(f"{file.name}.conf")
+    settings.write_text("set-option -g status off\n")
     server = f"topcon-{os.getpid()}-{file.name}"
 
     def tmux(*arguments: str) -> str:
-        command = ["tmux", "-L", server, "-f", "/dev/null", *arguments]
+        command = ["tmux", "-L", server, "-f", str(settings), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     tmux("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), f"stty raw; cat '{file}'; sleep 100")
     try:
-        tmux("set-option", "-g", "status", "off")
-        tmux("resize-window", "-x", str(COLUMNS), "-y", str(ROWS))
         shown = ""
         for _ in range(100):
             before, shown = shown, tmux("capture-pane", "-p", "-e")
