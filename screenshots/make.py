@@ -30,6 +30,8 @@ PICTURES: Sequence[tuple[str, str, tuple[int, int], tuple[str, ...]]] = (
     ("tree-light", "topcon-light", (150, 32), ()),
     ("narrow", "topcon-dark", (80, 24), ()),
     ("details", "topcon-dark", (110, 40), ("slash", *"worker", "enter", "end", "enter")),
+    ("findings", "topcon-dark", (130, 36), ("2",)),
+    ("charts", "topcon-dark", (130, 36), ("slash", *"books-cache", "enter", "end", "enter", "tab", "plus", "plus")),
     ("namespaces", "topcon-dark", (130, 36), ("4",)),
     ("columns", "topcon-dark", (110, 32), ("c",)),
     ("stop", "topcon-dark", (110, 30), ("slash", *"shop-", "enter", "space", "S")),

@@ -178,6 +178,7 @@ WHY: dict[str, str] = {
     "time; so it is for the reader in C",
     "glances": "The daemons use most of it, whoever watches; see the row without that",
     "docker-stats": "The daemons use most of it, whoever watches; see the row without that",
+    "first-frame": "The rules of findings and events are imported and applied before it",
     "key": "A key that comes while a new tree is drawn waits for that, and the tick takes its turns on the interpreter",
     "bytes-idle": "Ages that change",
 }
