@@ -8,6 +8,8 @@
       ParseError           a file is not in its documented form
       SourceUnavailable    a whole source cannot be reached now
       ActionFailed         a runtime, or topcon itself, refused to act
+      RecordingUnreadable  a file is no recording, or is damaged
+      RecordingFailed      what happens now cannot be recorded
 
 Messages say what, where and why in one line, without a capital or a full stop.
 """
@@ -49,3 +51,16 @@ class SourceUnavailable(TopconError):
 
 class ActionFailed(TopconError):
     """An action that was not done; the runtime's own words where it gave any."""
+
+
+class RecordingUnreadable(TopconError):
+    """A file that is no recording that this version reads, or a part of one that is damaged."""
+
+    def __init__(self, message: str, goes_on_ns: int | None = None) -> None:
+        """Say what and why; and from when on it can be read again, nanoseconds since 1970, where it can."""
+        super().__init__(message)
+        self.goes_on_ns = goes_on_ns
+
+
+class RecordingFailed(TopconError):
+    """A frame that could not be written; the next one may be."""
