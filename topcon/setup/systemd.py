@@ -1,4 +1,4 @@
-"""A unit of systemd for ``topcon serve``, with as few rights as it can do its work with.
+"""Units of systemd for ``topcon serve`` and ``topcon record``, with as few rights as they can do their work with.
 
 systemd.service(5), systemd.exec(5), sd_notify(3).
 """
@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "%": "%%"})
 """Within double quotes; a percent sign begins a specifier even there."""
 
-_UNIT = """\
+_SERVE = """\
 # The endpoint for Prometheus as a service. Put it at /etc/systemd/system/topcon.service, then:
 #   systemctl daemon-reload && systemctl enable --now topcon
 
@@ -31,6 +31,47 @@ Type=notify
 # Options can follow, such as --listen 0.0.0.0:9338, or stand in a file: --config /etc/topcon.toml
 # (topcon setup config prints one).
 ExecStart={command} serve
+{rights}
+# It writes nothing, but for a socket that --listen unix:/run/topcon/topcon.sock names.
+RuntimeDirectory=topcon
+{hardening}
+# systemd can hold the socket: then no scrape is refused while topcon is started again, and the port can be below 1024.
+# ExecStart= ends with "serve --listen systemd" for that, these lines are put at /etc/systemd/system/topcon.socket, and:
+#   systemctl daemon-reload && systemctl enable --now topcon.socket
+#
+#[Unit]
+#Description=Socket of the metrics of containers (topcon)
+#
+#[Socket]
+#ListenStream=127.0.0.1:9338
+#
+#[Install]
+#WantedBy=sockets.target
+"""
+
+_RECORD = """\
+# A recording of this host that never ends, as a service. Put it at /etc/systemd/system/topcon-record.service, then:
+#   systemctl daemon-reload && systemctl enable --now topcon-record
+# What happened at 03:12, as root:
+#   topcon ps --from /var/lib/topcon/$(hostname).topcon --at 03:12
+
+[Unit]
+Description=Recording of containers (topcon)
+
+[Service]
+Type=notify
+# The oldest goes first when either is reached. %H is the name of this host, %S is /var/lib.
+# Other options can follow, such as --interval 5, or stand in a file: --config /etc/topcon.toml
+# (topcon setup config prints one).
+ExecStart={command} record %S/topcon/%H.topcon --keep 7d --max-size 500M
+{rights}
+# It writes nothing but the recording, which only root may read: it tells of all containers.
+StateDirectory=topcon
+StateDirectoryMode=0700
+{hardening}\
+"""
+
+_RIGHTS = """\
 Restart=on-failure
 RestartSec=5
 # A wrong option: to try again does not mend it.
@@ -39,18 +80,18 @@ RestartPreventExitStatus=64
 # A user of its own, that is there while the service runs. The program must be where everybody may read it:
 # in a home that others may not enter, the service ends with status 203/EXEC.
 DynamicUser=yes
-# What this user may do beyond others. Without any of it, all that cgroups and /proc count is still served.
+# What this user may do beyond others. Without any of it, all that cgroups and /proc count is still {told}.
 # CAP_SYS_PTRACE: else no namespaces, open files and sockets of other users' processes.
-# CAP_DAC_READ_SEARCH: else no names out of the files of runtimes that may not be asked, no sizes of writable layers.
+# CAP_DAC_READ_SEARCH: else no names out of the files of runtimes that may not be asked{lost}.
 AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
 CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
 NoNewPrivileges=yes
 # States, health, exit codes and restarts are Docker's to tell. Its price: whoever may ask the daemon may have it do
 # anything, so that the service is as good as root.
 #SupplementaryGroups=docker
+"""
 
-# It writes nothing, but for a socket that --listen unix:/run/topcon/topcon.sock names.
-RuntimeDirectory=topcon
+_HARDENING = """\
 UMask=0077
 ProtectSystem=strict
 ProtectHome=read-only
@@ -79,19 +120,6 @@ LimitNOFILE=65536
 
 [Install]
 WantedBy=multi-user.target
-
-# systemd can hold the socket: then no scrape is refused while topcon is started again, and the port can be below 1024.
-# ExecStart= ends with "serve --listen systemd" for that, these lines are put at /etc/systemd/system/topcon.socket, and:
-#   systemctl daemon-reload && systemctl enable --now topcon.socket
-#
-#[Unit]
-#Description=Socket of the metrics of containers (topcon)
-#
-#[Socket]
-#ListenStream=127.0.0.1:9338
-#
-#[Install]
-#WantedBy=sockets.target
 """
 
 
@@ -108,14 +136,24 @@ def own_command(started_as: str, python: str = sys.executable) -> tuple[str, ...
 
 
 def unit(command: Sequence[str]) -> str:
-    """Return the unit, with the socket's as a comment at its end.
+    """Return the unit of the endpoint, with the socket's as a comment at its end.
 
     Args:
         command: how topcon is started, the program by its absolute path; systemd takes none with quotes in it.
     """
+    return _written(_SERVE, command, told="served", lost=", no sizes of writable layers")
+
+
+def recording_unit(command: Sequence[str]) -> str:
+    """Return the unit of a recording that never ends, into the state directory; ``command`` as in `unit`."""
+    return _written(_RECORD, command, told="recorded", lost="")
+
+
+def _written(text: str, command: Sequence[str], *, told: str, lost: str) -> str:
     program, *arguments = map(_quoted, command)
     # Variables are put into arguments alone.
-    return _UNIT.format(command=" ".join([program, *(each.replace("$", "$$") for each in arguments)]))
+    words = " ".join([program, *(each.replace("$", "$$") for each in arguments)])
+    return text.format(command=words, rights=_RIGHTS.format(told=told, lost=lost), hardening=_HARDENING)
 
 
 def _quoted(word: str) -> str:
