@@ -86,6 +86,11 @@ class Line(NamedTuple):
         return self.node.info.state.is_stopped
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it is a tombstone, or holds nothing else."""
+        return self.node.is_gone
+
+    @property
     def since_ns(self) -> int | None:
         """When it was started; of a stopped container, when it ended."""
         if isinstance(self.node, ContainerNode) and self.node.info.state.is_over:
@@ -130,6 +135,8 @@ class Column:
 def state_text(line: Line) -> str:
     """Say in a word what it does: ``up``, ``healthy``, ``paused``, ``exited 137``; of a pod, how many are up."""
     node = line.node
+    if node.is_gone:
+        return _gone_text(node)
     if isinstance(node, PodNode):
         working = [container for container in node.containers if container.info.role is not Role.SANDBOX]
         live = sum(container.info.state.is_live for container in working)
@@ -145,6 +152,14 @@ def state_text(line: Line) -> str:
             return "unknown"
         case _:
             return str(info.state)
+
+
+def _gone_text(node: Node) -> str:
+    """Say how it ended, as far as ten columns hold it: a kill for memory is 137, unless another code is said."""
+    if isinstance(node, PodNode) or (node.info.exit_code is None and not node.info.oom_killed):
+        return "gone"
+    code = "" if node.info.exit_code is None else f" {node.info.exit_code}"
+    return "gone oom" if node.info.oom_killed else f"gone{code}"
 
 
 _STATE_ORDER = {State.RESTARTING: 0, State.DEAD: 1, State.EXITED: 2, State.UNKNOWN: 3, State.CREATED: 4}

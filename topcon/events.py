@@ -10,18 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from topcon.model.derive import SAME_START_NS, counted_kills
+from topcon.model.derive import SAME_START_NS, counted_kills, place_of
 from topcon.model.event import MOST_EVENTS, Event, Events, Fact, Kind, Standing, Told
 from topcon.model.sample import SILENT_AFTER_S, ContainerKey, Health, PodKind, Role, Source, State
 from topcon.model.snapshot import Severity
+from topcon.model.tombstones import WELL
 from topcon.signals import exit_meaning
 from topcon.text import to_age_text, to_bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from topcon.model.sample import RuntimeSample
-    from topcon.model.snapshot import ContainerNode, Finding, PodNode, Snapshot
+    from topcon.model.sample import CgroupSample, RuntimeSample
+    from topcon.model.snapshot import ContainerNode, Finding, Place, PodNode, Snapshot
 
 BOTH = frozenset(
     (
@@ -46,8 +47,6 @@ OTHERWISE = frozenset(("exit-error", "oom-killed", "runtime-silent", "unhealthy"
 
 _ARROW = "→"
 _HEALTH: Mapping[str, Severity] = {Health.UNHEALTHY: Severity.CRITICAL}
-_EXPECTED = frozenset((0, 130, 143))
-"""What ends well, or as somebody asked for: SIGINT, SIGTERM."""
 
 
 class _New(NamedTuple):
@@ -61,6 +60,7 @@ class _New(NamedTuple):
     name: str = ""
     pod: str = ""
     is_told: bool = False
+    exit_code: int | None = None
 
 
 def events_after(previous: Snapshot | None, snapshot: Snapshot) -> Events:
@@ -75,6 +75,9 @@ def events_after(previous: Snapshot | None, snapshot: Snapshot) -> Events:
     found: list[_New] = []
     if snapshot.containers is not previous.containers:
         found += _changes(previous, snapshot)
+        found += _replacements(previous, snapshot)
+    if snapshot.pods is not previous.pods and previous.tick > 0:
+        found += _limits_of_pods(previous, snapshot)
     found += _runtimes(previous, snapshot)
     standing = before.standing
     if snapshot.findings is not previous.findings or any(each.missed_ns is not None for each in standing.values()):
@@ -96,9 +99,8 @@ def _grown(events: Events, previous: Snapshot, snapshot: Snapshot, found: list[_
     added = []
     for number, each in enumerate(found, start=events.count):
         name, pod = homes.get(each.target, (each.name, each.pod))
-        added.append(
-            Event(each.wall_ns, learned_ns, each.kind, each.target, name, each.text, each.severity, pod, number)
-        )
+        about = each.kind, each.target, name, each.text, each.severity, pod
+        added.append(Event(each.wall_ns, learned_ns, *about, number, each.exit_code))
     first_ns = min(each.wall_ns for each in added)
     entries = events.entries
     at = len(entries)
@@ -162,7 +164,7 @@ def _put_better(fresh: list[_New], fact: Fact, each: _New) -> None:
     """Say in other words what was just told, where these say that it is bad: as of a start that nobody asked for."""
     for at, known in enumerate(fresh):
         if (known.kind, known.target, known.wall_ns) == fact[:3] and each.severity is not None:
-            fresh[at] = known._replace(text=each.text, severity=each.severity)
+            fresh[at] = known._replace(text=each.text, severity=each.severity, exit_code=each.exit_code)
 
 
 def _said(told: Told, snapshot: Snapshot) -> _New:
@@ -171,7 +173,7 @@ def _said(told: Told, snapshot: Snapshot) -> _New:
     node = snapshot.containers.get(ContainerKey(told.target))
     if told.kind is Kind.OOM and node is not None:
         text = _killed(1, node)
-    return _New(told.wall_ns, told.kind, told.target, text, severity, told.name, is_told=True)
+    return _New(told.wall_ns, told.kind, told.target, text, severity, told.name, is_told=True, exit_code=told.exit_code)
 
 
 def _words(told: Told) -> tuple[str, Severity | None]:
@@ -200,7 +202,7 @@ def exit_words(code: int | None) -> tuple[str, Severity | None]:
         return "ended", None
     meaning = exit_meaning(code)
     text = f"exited with {code}{f' ({meaning})' if meaning else ''}"
-    return text, None if code in _EXPECTED else Severity.WARNING
+    return text, None if code in WELL else Severity.WARNING
 
 
 def _changes(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
@@ -334,7 +336,8 @@ def _has_ended(old: ContainerNode, node: ContainerNode) -> bool:
 
 def _exit(node: ContainerNode, snapshot: Snapshot) -> _New:
     text, severity = exit_words(node.info.exit_code)
-    return _New(node.info.finished_ns or snapshot.sample.wall_ns, Kind.EXIT, node.key, text, severity)
+    ended_ns = node.info.finished_ns or snapshot.sample.wall_ns
+    return _New(ended_ns, Kind.EXIT, node.key, text, severity, exit_code=node.info.exit_code)
 
 
 def _limits(old: ContainerNode, node: ContainerNode, wall_ns: int) -> Iterator[_New]:
@@ -343,16 +346,95 @@ def _limits(old: ContainerNode, node: ContainerNode, wall_ns: int) -> Iterator[_
         return
     if node.started_ns is not None and wall_ns - node.started_ns < SETTLED_NS:
         return
+    for text in _other_limits(before, now):
+        yield _New(wall_ns, Kind.LIMIT, node.key, text)
+
+
+def _limits_of_pods(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
+    """Compare the limits of those pods that have cgroups of their own."""
+    before = {pod.key: pod for pod in previous.pods if pod.cgroup is not None}
+    wall_ns = snapshot.sample.wall_ns
+    for pod in snapshot.pods:
+        now, old = pod.cgroup, before.get(pod.key)
+        if now is None or old is None or old is pod or old.cgroup is None or old.cgroup.inode != now.inode:
+            continue
+        if pod.started_ns is None or wall_ns - pod.started_ns >= SETTLED_NS:
+            for text in _other_limits(old.cgroup, now):
+                yield _New(wall_ns, Kind.LIMIT, pod.key, text, name=pod.title)
+
+
+def _other_limits(before: CgroupSample, now: CgroupSample) -> Iterator[str]:
+    """Write each limit that is another now, with what it was."""
+    if before is now:
+        return
     pairs: list[tuple[str, str, str]] = []
     if before.cpu_max is not now.cpu_max and before.cpu_max is not None and now.cpu_max is not None:
         pairs.append(("CPU limit", _cores(before.cpu_max.cores), _cores(now.cpu_max.cores)))
     if before.memory is not now.memory and before.memory is not None and now.memory is not None:
         pairs.append(("memory limit", _bytes(before.memory.max), _bytes(now.memory.max)))
+        pairs.append(("memory.high", _bytes(before.memory.high), _bytes(now.memory.high)))
     if before.pids is not now.pids and before.pids is not None and now.pids is not None:
         pairs.append(("limit of tasks", _count(before.pids.max), _count(now.pids.max)))
     for what, was, is_now in pairs:
         if was != is_now:
-            yield _New(wall_ns, Kind.LIMIT, node.key, f"{what} {was} {_ARROW} {is_now}")
+            yield f"{what} {was} {_ARROW} {is_now}"
+
+
+def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
+    """Tell of containers that have come into the place of another, or are known by its name only now."""
+    new = {
+        key: node
+        for key, node in snapshot.containers.items()
+        if (old := previous.containers.get(key)) is not node and _is_named_anew(old, node)
+    }
+    if not new:
+        return
+    places = {node.key: place_of(node, pod) for pod in snapshot.pods for node in pod.containers if node.key in new}
+    holders = _holders(previous, snapshot, set(places.values()))
+    for key, place in places.items():
+        node, old = new[key], holders.get(place)
+        if old is None or old.key == key:
+            continue
+        wall_ns = snapshot.sample.wall_ns
+        begun_ns = node.started_ns if node.started_ns is not None else node.info.created_ns
+        if begun_ns is not None and previous.events.since_ns < begun_ns < wall_ns:
+            wall_ns = begun_ns
+        was, image = old.info.image, node.info.image
+        if was is not None and image is not None and was != image:
+            yield _New(wall_ns, Kind.IMAGE, key, f"replaced by a new container, image {was} {_ARROW} {image}")
+        else:
+            yield _New(wall_ns, Kind.REPLACE, key, "replaced by a new container")
+
+
+def _is_named_anew(old: ContainerNode | None, node: ContainerNode) -> bool:
+    """Whether it has a name that it did not have: one that somebody gave it."""
+    if node.info.source in _NAMELESS or node.info.role is Role.SANDBOX:
+        return False
+    return old is None or (old.info is not node.info and old.info.name != node.info.name)
+
+
+_NAMELESS = frozenset((Source.CGROUP, Source.NAMESPACE))
+
+
+def _holders(previous: Snapshot, snapshot: Snapshot, places: set[Place]) -> dict[Place, ContainerNode]:
+    """Return who was in some places before and has ended, of several the last one."""
+    holders: dict[Place, ContainerNode] = {}
+    now = snapshot.containers
+    ended = [
+        (node, pod)
+        for pod in previous.pods
+        for node in pod.containers
+        if node.key not in now or not now[node.key].info.state.is_live
+    ]
+    for node, pod in (*((gone.container, gone.pod) for gone in previous.gone), *ended):
+        place = place_of(node, pod)
+        if place in places and (holders.get(place) is None or _begun(node) >= _begun(holders[place])):
+            holders[place] = node
+    return holders
+
+
+def _begun(node: ContainerNode) -> int:
+    return node.started_ns or node.info.created_ns or 0
 
 
 def _cores(cores: float | None) -> str:

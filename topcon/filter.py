@@ -91,6 +91,8 @@ class NumberField(NamedTuple):
 
 def _states(_: PodNode, container: ContainerNode) -> Iterable[str | None]:
     info = container.info
+    if container.is_gone:
+        return "gone", "oom" if info.oom_killed else None
     return info.state, "up" if info.state.is_live else None, "oom" if info.oom_killed else None
 
 
@@ -119,7 +121,7 @@ TEXT_FIELDS = (
     TextField("id", "its id, all of it", lambda _, each: (each.info.id,)),
     TextField("command", "its command", lambda _, each: (each.info.command,)),
     TextField("runtime", "docker, containerd, cri-o, podman, ...", lambda _, each: (each.info.runtime,)),
-    TextField("state", "running, paused, created, restarting, exited, dead, unknown; up; oom", _states),
+    TextField("state", "running, paused, created, restarting, exited, dead, unknown; up; oom; gone", _states),
     TextField("health", "healthy, unhealthy, starting", lambda _, each: (each.info.health,)),
     TextField("port", "a port of it, or of the host, that is published", _ports),
     TextField("label.KEY", "the label KEY", lambda *_: ()),

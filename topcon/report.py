@@ -62,8 +62,23 @@ def to_object(snapshot: Snapshot, rows: Sequence[Row]) -> Json:
             _pod(snapshot, pod, sorted(containers, key=lambda each: shown[each.key]), residents)
             for pod, containers in ordered
         ],
+        "gone": [_gone(pod, stone) for pod in snapshot.tombs for stone in pod.containers],
         "findings": [_finding(snapshot, finding) for finding in snapshot.findings],
         "problems": [_problem(problem) for problem in sample.problems],
+    }
+
+
+def _gone(pod: PodNode, stone: ContainerNode) -> Json:
+    """Tell of a container that was removed lately."""
+    info = stone.info
+    return {
+        "key": stone.key,
+        "name": info.name,
+        "pod": pod.key,
+        "image": info.image,
+        "exit_code": info.exit_code,
+        "oom_killed": bool(info.oom_killed),
+        "gone_at": to_time_text(stone.gone_ns) if stone.gone_ns is not None else None,
     }
 
 

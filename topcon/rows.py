@@ -19,6 +19,7 @@ from topcon.model.history import History
 from topcon.model.join import FOLDED
 from topcon.model.sample import PodKind, Role
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
+from topcon.model.tombstones import ended_badly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,6 +73,8 @@ class ViewState:
     has_sandboxes: bool = True
     has_system: bool = True
     """What would flood the tree, folded at first."""
+    has_gone: bool = True
+    """The tombstones of what was removed lately; they are not in groups, which count what there is."""
     only_sick: bool = False
     """Only containers with a warning or worse."""
     arrangement: Arrangement = Arrangement.TREE
@@ -152,6 +155,7 @@ class Rows(Sequence[Row]):
     """The keys of the branches, from top to bottom."""
     is_settled: bool = field(default=True, compare=False, repr=False)
     """Whether the order is that of the values as they are now."""
+    tombs: tuple[PodNode, ...] = field(default=(), compare=False, repr=False)
 
     @overload
     def __getitem__(self, at: int) -> Row: ...
@@ -190,6 +194,8 @@ class _Family(NamedTuple):
     """Of the containers: the titles of their pods."""
     prefixed: tuple[bool, ...] = ()
     """Of the containers: whether these stand before their names."""
+    tombs: tuple[PodNode, ...] = ()
+    """The pods of the tombstones that belong to its pods."""
 
     def is_made_of(self, old: _Branch) -> bool:
         """Whether a branch would be built of the very same."""
@@ -225,6 +231,8 @@ class _Making:
     view: ViewState
     found: Mapping[str, Found]
     is_held: bool
+    tombs: Mapping[str, PodNode] = field(default_factory=dict)
+    """The pods of tombstones, by their keys; none where these are hidden."""
 
     @property
     def host(self) -> HostSize:
@@ -247,34 +255,61 @@ def rows(snapshot: Snapshot, view: ViewState, before: Rows | None = None, *, is_
     is_kept = before is not None and (is_held or before.is_settled)
     if view.filter.is_timed:
         view = replace(view, filter=view.filter.at(snapshot.sample.wall_ns))
-    elif before is not None and is_kept and snapshot.pods is before.pods and snapshot.findings is before.findings:
+    elif before is not None and is_kept and _is_same(snapshot, before):
         return before
     found = found_in(snapshot)
-    making = _Making(snapshot, view, before.found if before is not None and found == before.found else found, is_held)
+    known = before.found if before is not None and found == before.found else found
+    tombs = {pod.key: pod for pod in snapshot.tombs} if view.has_gone else {}
+    making = _Making(snapshot, view, known, is_held, tombs)
     branches = _branches(making, before)
     if before is not None:
         is_same = len(branches) == len(before.branches) and all(map(is_, branches.values(), before.branches.values()))
         if is_same and is_kept:
-            return replace(before, pods=snapshot.pods, findings=snapshot.findings, found=making.found)
+            found = making.found
+            return replace(before, pods=snapshot.pods, findings=snapshot.findings, found=found, tombs=snapshot.tombs)
     return _in_order(making, branches, before)
+
+
+def _is_same(snapshot: Snapshot, before: Rows) -> bool:
+    """Whether a snapshot has what rows were made of."""
+    is_same = snapshot.pods is before.pods and snapshot.findings is before.findings
+    return is_same and snapshot.tombs is before.tombs
 
 
 def _in_order(making: _Making, branches: Mapping[str, _Branch], before: Rows | None) -> Rows:
     view = making.view
-    by_value = ordered = _by_value(list(branches.values()), _TOP, view)
+    there, gone = _parted(list(branches.values()), _TOP, making)
+    by_value = ordered = _by_value(there, _TOP, view)
     if before is not None and making.is_held:
         places = {key: at for at, key in enumerate(before.order)}
         loose = frozenset(
             key
-            for key, branch in branches.items()
+            for key, branch in ((branch.family.key, branch) for branch in there)
             if key not in places or _is_loose(branch.top, before.branches[key].top)
         )
         ordered = _kept(by_value, lambda branch: branch.family.key, places, loose)
     is_settled = all(map(is_, ordered, by_value)) and all(branch.is_settled for branch in ordered)
+    # What is gone comes last, however the rest is sorted.
+    ordered = [*ordered, *gone]
     shown = tuple(row for branch in ordered for row in branch.rows)
     order = tuple(branch.family.key for branch in ordered)
     snapshot = making.snapshot
-    return Rows(shown, snapshot.pods, snapshot.findings, view, making.found, branches, order, is_settled)
+    about = snapshot.pods, snapshot.findings, view, making.found
+    return Rows(shown, *about, branches, order, is_settled, snapshot.tombs)
+
+
+def _parted(every: list[T], entry_of: Callable[[T], _Entry], making: _Making) -> tuple[list[T], list[T]]:
+    """Part what is there from what is gone, of which the newest is put first."""
+    if not making.tombs:
+        return every, []
+    there = [each for each in every if not entry_of(each).line.is_gone]
+    gone = [each for each in every if entry_of(each).line.is_gone]
+    return there, sorted(gone, key=lambda each: -_gone_ns(entry_of(each).line.node))
+
+
+def _gone_ns(node: Node) -> int:
+    newest = node.containers[0] if isinstance(node, PodNode) else node
+    return newest.gone_ns or 0
 
 
 def _branches(making: _Making, before: Rows | None) -> Mapping[str, _Branch]:
@@ -309,6 +344,22 @@ def _branches(making: _Making, before: Rows | None) -> Mapping[str, _Branch]:
 
 def _families(making: _Making) -> Iterable[_Family]:
     """Put pods that are nested in containers of others to these."""
+    families = list(_families_there(making))
+    if not making.tombs:
+        return families
+    there = {node.key for family in families for node in family.nodes}
+    tombs = making.tombs
+    # A pod of which nothing is left has its tombstones to itself.
+    return [
+        *(
+            family._replace(tombs=tuple(tombs[node.key] for node in family.nodes if node.key in tombs))
+            for family in families
+        ),
+        *(_Family(key, (pod,)) for key, pod in tombs.items() if key not in there),
+    ]
+
+
+def _families_there(making: _Making) -> Iterable[_Family]:
     pods = making.snapshot.pods
     nested = [pod for pod in pods if pod.outer is not None]
     if not nested:
@@ -335,7 +386,7 @@ def _each(making: _Making) -> Iterable[_Family]:
     """Every container by itself."""
     return [
         _Family(container.key, (container,), (_title(pod),), (_is_prefixed(pod),))
-        for pod in making.snapshot.pods
+        for pod in (*making.snapshot.pods, *making.tombs.values())
         for container in _shown(pod, making)
     ]
 
@@ -440,13 +491,15 @@ def _group_branch(family: _Family, making: _Making, old: _Branch | None) -> _Bra
 def _branch(family: _Family, making: _Making, old: _Branch | None) -> _Branch | None:
     """Build the rows of some pods, the first of which is at the top; None if nothing of them is shown."""
     pods = tuple(node for node in family.nodes if isinstance(node, PodNode))
-    if len(pods) == 1 and len(pods[0].containers) == 1 and pods[0].kind not in _ALWAYS_PODS:
+    tombs = {pod.key: list(stones) for pod in family.tombs if (stones := _shown(pod, making))}
+    if not tombs and len(pods) == 1 and len(pods[0].containers) == 1 and pods[0].kind not in _ALWAYS_PODS:
         return _leaf(family, pods[0], making, old)
-    children = _children(pods, making)
+    children = _children(pods, making, tombs)
     if None not in children:
         return None
-    titles: dict[str, tuple[str, bool]] = {each.key: (_title(pod), False) for pod in pods for each in pod.containers}
-    keys = frozenset(key for pod in pods for key in (pod.key, *(each.key for each in pod.containers)))
+    every = (*pods, *family.tombs)
+    titles: dict[str, tuple[str, bool]] = {each.key: (_title(pod), False) for pod in every for each in pod.containers}
+    keys = frozenset(key for pod in every for key in (pod.key, *(each.key for each in pod.containers)))
     return _Tree(making, children, titles, old).branch(family, keys)
 
 
@@ -469,17 +522,20 @@ Children = Mapping[str | None, list[Node]]
 """What is right below each pod and container, by key; under None, what is at the top."""
 
 
-def _children(pods: Sequence[PodNode], making: _Making) -> Children:
+def _children(pods: Sequence[PodNode], making: _Making, tombs: Mapping[str, list[ContainerNode]]) -> Children:
+    """Put what is shown below what it is in; tombstones, by the keys of their pods, come below these."""
     shown = [(pod, _shown(pod, making)) for pod in pods]
     keys = {container.key for _, containers in shown for container in containers}
     children: dict[str | None, list[Node]] = {}
     for pod, containers in shown:
         own = {container.key for container in containers}
+        stones = tombs.get(pod.key, [])
         top: list[Node] = [container for container in containers if container.outer not in own]
-        if not top:
+        if not top and not stones:
             continue
-        children.setdefault(pod.outer if pod.outer in keys else None, []).append(_sole(pod, top) or pod)
-        children[pod.key] = top
+        only = None if stones else _sole(pod, top)
+        children.setdefault(pod.outer if pod.outer in keys else None, []).append(only or pod)
+        children[pod.key] = [*top, *stones]
         for container in containers:
             if container.outer in own:
                 children.setdefault(container.outer, []).append(container)
@@ -527,15 +583,17 @@ def _shown(pod: PodNode, making: _Making) -> Sequence[ContainerNode]:
 def _is_shown(pod: PodNode, container: ContainerNode, making: _Making) -> bool:
     view, info = making.view, container.info
     return (
-        (view.has_stopped or not info.state.is_stopped)
+        (view.has_stopped or not info.state.is_stopped or container.is_gone)
         and (view.has_sandboxes or info.role is not Role.SANDBOX)
-        and (not view.only_sick or _is_sick(making.found.get(container.key, NOTHING_FOUND)))
+        and (not view.only_sick or _is_sick(container, making))
         and view.filter.matches(pod, container)
     )
 
 
-def _is_sick(found: Found) -> bool:
-    return any(severity >= Severity.WARNING for severity in found.values())
+def _is_sick(container: ContainerNode, making: _Making) -> bool:
+    if container.is_gone:
+        return ended_badly(container)
+    return any(severity >= Severity.WARNING for severity in making.found.get(container.key, NOTHING_FOUND).values())
 
 
 def _line(node: Node, making: _Making, pod: str = "", *, is_prefixed: bool = False) -> Line:
@@ -567,6 +625,10 @@ def _is_loose(now: _Entry, before: _Entry) -> bool:
 
 
 _TOP: Callable[[_Branch], _Entry] = attrgetter("top")
+
+
+def _itself(entry: _Entry) -> _Entry:
+    return entry
 
 
 def _by_value(by_name: list[T], entry_of: Callable[[T], _Entry], view: ViewState) -> list[T]:
@@ -631,7 +693,8 @@ class _Tree:
         """Add the rows of what is below a node, each with what is below it."""
         view = self._making.view
         by_name = sorted((self._entry(node) for node in self._children.get(parent, [])), key=attrgetter("by_name"))
-        ordered = self._held(_by_value(by_name, lambda entry: entry, view))
+        there, gone = _parted(by_name, _itself, self._making)
+        ordered = [*self._held(_by_value(there, _itself, view)), *gone]
         for entry in ordered:
             line = entry.line
             kind = "pod" if isinstance(line.node, PodNode) else "container"

@@ -52,12 +52,15 @@ def time_left_s(container: ContainerNode, step: Step) -> float | None:
         ticks = min(ticks, int((step.now.sample.wall_ns - container.started_ns) / 1e9 / interval_s))
     if ticks < LEAST_SLOPE_TICKS:
         return None
-    values = [value for value in usage.course.values(Kind.MEMORY, step.now.tick, ticks) if value is not None]
+    all_values = usage.course.values(Kind.MEMORY, step.now.tick, ticks)
+    values = [value for value in all_values if value is not None]
     if len(values) < LEAST_SLOPE_TICKS:
         return None
+    # Ticks may be further apart than the last two are.
+    lasted_s = step.now.times.seconds_of(len(all_values) - 1) or (len(all_values) - 1) * interval_s
     half = len(values) // 2
     first, middle, last = values[0], values[half], values[-1]
-    slope = (last - first) / ((len(values) - 1) * interval_s)
+    slope = (last - first) / lasted_s
     # One that has grown once, and stands still since, does not go on.
     if slope <= 0 or last - middle < (last - first) / 4:
         return None

@@ -177,7 +177,8 @@ def frozen(container: ContainerNode, step: Step) -> Finding | None:
         return None
     now, history = step.now, container.usage.cpu_history
     # It has no new values for as long as it does nothing.
-    still_s = (now.tick - history.newest) * (now.interval_s or 0.0) if history.packed else 0.0
+    ticks = now.tick - history.newest if history.packed else 0
+    still_s = now.times.seconds_of(ticks) or ticks * (now.interval_s or 0.0)
     if still_s <= step.thresholds.frozen_s:
         return None
     return found(

@@ -285,7 +285,7 @@ _EVENTS = {
 """Key of ``memory.events`` to field."""
 
 _memory_stat = _in_order(
-    *("current", "max", "peak", "swap_current", "oom_kill_local", *_EVENTS.values(), *_MEMORY_FIELDS)
+    *("current", "max", "peak", "swap_current", "oom_kill_local", "high", *_EVENTS.values(), *_MEMORY_FIELDS)
 )
 _v1_memory_stat = _in_order(
     *("current", "max", "peak", "oom_kill", "oom_kill_local", "events_max", "kernel", *_V1_MEMORY_FIELDS.values())
@@ -300,6 +300,7 @@ def _memory(
     stat: Sequence[int | None] | None,
     events: Mapping[bytes, int] | None,
     local: Mapping[bytes, int] | None,
+    high: int | None,
 ) -> MemoryStat:
     return _memory_stat(
         current,
@@ -307,6 +308,7 @@ def _memory(
         peak,
         swap_current,
         local.get(b"oom_kill") if local else None,
+        high,
         *([events.get(key) for key in _EVENTS] if events else _NONE[: len(_EVENTS)]),
         *(stat or _NONE[: len(_MEMORY_FIELDS)]),
     )
@@ -450,6 +452,7 @@ _V2_SECTIONS = (
             Part(V2, "memory.stat", KeyedLines(*(field.encode() for field in _MEMORY_FIELDS)), is_first=True),
             Part(V2, "memory.events", parse_flat_keyed),
             Part(V2, "memory.events.local", parse_flat_keyed),
+            Part(V2, "memory.high", parse_int_or_max, Tier.COLD),
         ),
         _memory,
     ),

@@ -167,5 +167,10 @@ class Times(NamedTuple):
         """The newest last; one more than ticks are remembered, since each stands for the time since the one before."""
         return array("q", self.packed)
 
+    def seconds_of(self, ticks: int) -> float | None:
+        """Return how long the last so many ticks took; None if that is not remembered."""
+        times_ns = self.all_ns
+        return (times_ns[-1] - times_ns[-1 - ticks]) / 1e9 if 0 <= ticks < len(times_ns) else None
+
 
 NO_TIMES = Times()

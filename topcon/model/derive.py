@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import is_
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, TypeVar
 
 from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
@@ -30,6 +30,7 @@ from topcon.model.snapshot import (
     Snapshot,
     Usage,
 )
+from topcon.model.tombstones import NO_END, TOLD_FOR_NS, buried, ends_of, in_pods, retold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,6 +102,7 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         pods=pods,
         containers=containers,
         gone=gone,
+        tombs=previous.tombs if previous is not None and gone is previous.gone else in_pods(gone, _tombs_of(previous)),
         oom_kills=_oom_kills(step, pods, gone),
         groups=groups,
         places=places,
@@ -159,8 +161,14 @@ class _Step:
     """Whether the host's namespaces are known as they were before."""
 
     def seconds_of(self, cgroup: CgroupSample) -> float:
-        """The time over which a cgroup's counters have grown, but for ``cpu.stat``, which is read every time."""
-        return self.elapsed_s if cgroup.since_ns is None else (self.sample.monotonic_ns - cgroup.since_ns) / 1e9
+        """The time over which a cgroup's counters have grown, but for ``cpu.stat``, which is read every time.
+
+        Where samples in between were left out, it was read in those too, which does not count.
+        """
+        if cgroup.since_ns is None or self.previous is None:
+            return self.elapsed_s
+        since_ns = min(cgroup.since_ns, self.previous.sample.monotonic_ns)
+        return (self.sample.monotonic_ns - since_ns) / 1e9
 
     def networks_of(self, netns: NetnsKey | None) -> tuple[_Interfaces, _Interfaces]:
         """What a network namespace counts now, and what it counted a sample ago; none of the host's."""
@@ -497,20 +505,25 @@ def _of_the_time(usec: int | None, old_usec: int | None, elapsed_s: float) -> fl
     return None if grown is None or elapsed_s <= 0 else min(grown / elapsed_s / 1e6, 1.0)
 
 
+_namespaces_of = attrgetter(*NAMESPACE_KINDS)
+
+
 def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[str, ...]:
     """The namespaces it has in common with process 1; for a reader who may not look, those that show otherwise."""
     if process is None:
+        return ()
+    pairs = list(zip(_namespaces_of(process.namespaces), _namespaces_of(host.namespaces), strict=True))
+    if not any(own is None or own == hosts or hosts is None for own, hosts in pairs):
         return ()
     shows_otherwise = {
         "net": process.netns is not None and process.netns == host.netns,
         "pid": len(process.ns_pids) == 1,
     }
-
-    def is_shared(kind: str) -> bool:
-        own, hosts = getattr(process.namespaces, kind), getattr(host.namespaces, kind)
-        return shows_otherwise.get(kind, False) if None in (own, hosts) else own == hosts
-
-    return tuple(kind for kind in NAMESPACE_KINDS if is_shared(kind))
+    return tuple(
+        kind
+        for kind, (own, hosts) in zip(NAMESPACE_KINDS, pairs, strict=True)
+        if (shows_otherwise.get(kind, False) if None in (own, hosts) else own == hosts)
+    )
 
 
 def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) -> tuple[int, ...]:
@@ -571,16 +584,41 @@ def _gone(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> tupl
         for gone in step.previous.gone
         if now_ns - gone.since_ns <= GONE_FOR_NS and gone.container.key not in containers
     ]
+    if step.sample.events and still:
+        late = frozenset(gone.container.key for gone in still if now_ns - gone.since_ns <= TOLD_FOR_NS)
+        ends = ends_of(step.sample.events, (), late, now_ns)
+        still = [retold(gone, ends.get(gone.container.key, NO_END)) for gone in still] if ends else still
     if step.previous.containers.keys() <= containers.keys():
         # Mostly nothing has changed: the same object then.
-        return step.previous.gone if len(still) == len(step.previous.gone) else tuple(still)
-    still += [
-        Gone(container._replace(cgroup=None, process=None), pod, now_ns)
-        for pod in step.previous.pods
-        for container in pod.containers
-        if container.key not in containers
-    ]
-    return tuple(still[-MOST_GONE:])
+        is_same = len(still) == len(step.previous.gone) and all(map(is_, still, step.previous.gone))
+        return step.previous.gone if is_same else tuple(still)
+    return (*still, *_missed(step, containers))[-MOST_GONE:]
+
+
+def _missed(step: _Step, containers: Mapping[ContainerKey, ContainerNode]) -> Iterable[Gone]:
+    """Remember what was there a sample ago and is not any more."""
+    previous = step.previous
+    if previous is None:
+        return
+    missed = [(node, pod) for pod in previous.pods for node in pod.containers if node.key not in containers]
+    now_ns, wall_ns = step.sample.monotonic_ns, step.sample.wall_ns
+    keys = frozenset(node.key for node, _ in missed)
+    ends = ends_of(step.sample.events, reversed(previous.events.entries), keys, now_ns)
+    there = {_identity(node) for node in containers.values()} - {None}
+    for node, pod in missed:
+        if _identity(node) in there:
+            # More or less is known of it, and it is called otherwise now.
+            yield Gone(node._replace(cgroup=None, process=None), pod, now_ns)
+        else:
+            yield buried(node, pod, step.tick, (now_ns, wall_ns), ends.get(node.key, NO_END))
+
+
+def _identity(node: ContainerNode) -> tuple[str, int] | None:
+    return (node.cgroup.path, node.cgroup.inode) if node.cgroup is not None else None
+
+
+def _tombs_of(previous: Snapshot | None) -> tuple[PodNode, ...]:
+    return previous.tombs if previous is not None else ()
 
 
 def _oom_kills(step: _Step, pods: tuple[PodNode, ...], gone: tuple[Gone, ...]) -> Mapping[Place, int]:

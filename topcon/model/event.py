@@ -36,7 +36,12 @@ class Kind(StrEnum):
     EXEC = "exec"
     """Somebody has begun to run something in it; what health checks run is left out."""
     PULL = "pulled"
+    REPLACE = "replaced"
+    """A new container has the place of another."""
+    IMAGE = "image"
+    """The same, of another image."""
     LIMIT = "limit"
+    """What it may use at the most is another."""
     FINDING = "finding"
     OVER = "over"
     """A finding is no more."""
@@ -83,6 +88,8 @@ class Event(NamedTuple):
     """The title of the pod that the container is in; empty for one by itself. Foreign text."""
     number: int = 0
     """Which one it is of all since topcon was started."""
+    exit_code: int | None = None
+    """What a container ended with."""
 
 
 class Fact(NamedTuple):

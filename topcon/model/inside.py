@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from topcon.model.about import About
     from topcon.model.disk import DiskUse
     from topcon.model.files import FilesSeen, LayerSizes
-    from topcon.model.output import Feed, Wanted
+    from topcon.model.output import Feed, LastLines, Wanted
     from topcon.model.processes import ProcessTable
-    from topcon.model.sample import ContainerId, LogLine, Problem
+    from topcon.model.sample import ContainerId, ContainerKey, LogLine, Problem
     from topcon.model.security import Privileges, Security
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.model.sockets import Network
@@ -41,6 +41,8 @@ class Inside(NamedTuple):
     """What containers hold on disks, as far as that was read; asking makes it go on for some seconds."""
     files: Callable[[ContainerNode], FilesSeen] | None = None
     """What is mounted and open; asking has it walked through what the container has written, in the same way."""
+    last_lines: Callable[[ContainerKey], LastLines | None] | None = None
+    """What it wrote before it ended, or was removed or started again, as far as that is kept; it waits for nobody."""
     sizes: Callable[[ContainerId], LayerSizes | Problem | None] | None = None
     """The size of layer and image, which its runtime counts anew; None if it does not do that."""
     inspect: Callable[[ContainerNode], Mapping[str, Any] | Problem] | None = None

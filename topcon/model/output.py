@@ -25,6 +25,20 @@ class Batch(NamedTuple):
     """How many lines before these came too fast, and were left out."""
 
 
+class LastLines(NamedTuple):
+    """What a container wrote last, before it ended, was started again, or was removed."""
+
+    lines: tuple[LogLine, ...]
+    where: str
+    """Who told it: a runtime's name, or a file's path; empty where nobody could."""
+    read_ns: int
+    """When it was read, nanoseconds since 1970."""
+    started_again_ns: int | None = None
+    """When it was started again, after these lines; None where it was not."""
+    reason: str = ""
+    """Why there is none of it; foreign text may be in it."""
+
+
 class Feed(Protocol):
     """What one container writes, followed. One thread reads it and closes it; any thread may stop it."""
 

@@ -185,6 +185,8 @@ class MemoryStat(NamedTuple):
     pgsteal: int | None = None
     workingset_refault_file: int | None = None
     workingset_refault_anon: int | None = None
+    high: int | None = None
+    """Bytes above which its processes are made to reclaim and slowed down; None for the kernel's ``max``, no limit."""
 
     @property
     def working_set(self) -> int | None:

@@ -142,11 +142,18 @@ class ContainerNode(NamedTuple):
     """Processes in it that the kernel is known to have killed for memory since it was last started."""
     is_still: bool = False
     """Whether nothing had changed since the sample before, so that all its rates are 0."""
+    gone_ns: int | None = None
+    """When it was first missed, nanoseconds since 1970; None for what is there."""
 
     @property
     def name(self) -> str:
         """Its name, as the runtime has it: foreign text."""
         return self.info.name
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was removed, so that this is its tombstone."""
+        return self.gone_ns is not None
 
     @property
     def netns(self) -> NetnsKey | None:
@@ -179,6 +186,11 @@ class PodNode(NamedTuple):
     """Whether nothing had changed in its own cgroup since the sample before."""
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it is a pod of tombstones."""
+        return bool(self.containers) and all(each.is_gone for each in self.containers)
+
+    @property
     def title(self) -> str:
         """Its name with the namespace that tells it from others."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
@@ -203,6 +215,8 @@ class Gone:
     """The pod that it was in."""
     since_ns: int
     """When it was first missed, on the monotonic clock."""
+    tombstone: ContainerNode | None = None
+    """What is shown of it: how it ended, and what it used before; None for what nobody would look for."""
 
 
 class Place(NamedTuple):
@@ -271,6 +285,8 @@ class Snapshot:
     """What has happened since topcon was started; the very same object if nothing has."""
     gone: tuple[Gone, ...] = ()
     """Containers that were removed in the last ten minutes, the newest last."""
+    tombs: tuple[PodNode, ...] = ()
+    """Their tombstones, in the pods that they were in, the newest first: such a pod may be there itself too."""
     oom_kills: Mapping[Place, int] = field(default_factory=lambda: MappingProxyType({}))
     """Processes killed for memory in all containers that were in a place, as long as it is not empty for long."""
     groups: tuple[Group, ...] = ()
