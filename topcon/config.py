@@ -370,7 +370,7 @@ FILE_SETTINGS = (
     Setting("columns", "the columns of the screen, in their order, such as name, cpu, mem", _column, is_list=True),
     Setting("column-set", "which columns are there where none are chosen, such as overview, memory", _column_set),
     Setting("arrangement", "what hangs below what: tree, flat, pods, images, runtimes", _arrangement),
-    Setting("hide", "what is kept out of sight: stopped, sandboxes, system", _hideable, is_list=True),
+    Setting("hide", "what is kept out of sight: stopped, sandboxes, system, gone", _hideable, is_list=True),
     Setting("only-sick", "show only containers with a warning or worse", _switch),
 )
 """How the screen begins; keys choose these, and :save writes them."""

@@ -45,6 +45,8 @@ class Entry(NamedTuple):
     """Where it belongs: when it was written, or the line before it."""
     line: LogLine | None
     passed: int = 0
+    note: str = ""
+    """What is said in the place of a line: of our own, but with foreign text in it."""
 
 
 class Ring:
@@ -320,6 +322,24 @@ class Output:
             entries.append(Entry(source, at_ns, line))
         self._at_ns[source] = at_ns
         return entries
+
+    def put(self, key: str, lines: Sequence[LogLine], note: str, at_ns: int) -> int:
+        """Put lines of a container that were kept into the list, and a note below them, which is of that time.
+
+        Returns the number from which on something is new.
+        """
+        source = self._sources.setdefault(key, len(self._sources))
+        entries: list[Entry] = []
+        before_ns = 0
+        for line in lines:
+            before_ns = max(before_ns, line.time_ns or 0)
+            entries.append(Entry(source, before_ns, line))
+        return self.ring.add([*entries, Entry(source, max(at_ns, before_ns), None, note=note)])
+
+    def lines_of(self, key: str) -> list[LogLine]:
+        """Return the lines of a container that are held."""
+        source = self._sources.get(key)
+        return [entry.line for entry in self.ring.entries if entry.source == source and entry.line is not None]
 
     def places(self) -> dict[str, str]:
         """Return who tells what the containers write, by their keys."""

@@ -15,8 +15,10 @@ from topcon.model.files import FilesSeen, LayerSizes
 from topcon.model.inside import Inside
 from topcon.model.output import Batch
 from topcon.model.sample import LogLine, State
+from topcon.recording.memory import Memory, MemoryReader
 from topcon.ui.bindings import KEYS, Key, Place, to_textual
 from topcon.ui.painter import Painter
+from topcon.ui.past import Recalled
 from topcon.ui.screens.detail import DetailScreen
 from topcon.ui.screens.logs import LogScreen
 from topcon.ui.tabs import TABS
@@ -36,6 +38,8 @@ SMALL = (64, 14)
 LIVE = ("end", "up")
 """Goes to a container that runs, by itself."""
 PAUSED = "act('unpause')"
+PAST = ("left_square_bracket",)
+"""Goes a sample back from what is now."""
 
 
 class Talk:
@@ -105,6 +109,14 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "step_page(0.5)": ("home",),
     "newest": ("home",),
     "sideways(-1)": ("right",),
+    "step-on": (*PAST, *PAST),
+    "minute-on": (*PAST, *PAST),
+    "event-on": PAST,
+    "slower": (*PAST, "apostrophe"),
+    "faster": PAST,
+    "now": PAST,
+    "past('toggle', 0)": PAST,
+    "past('step', -1)": PAST,
     "sizes": tab_of("files"),
     "detail left": tab_of("charts"),
     "detail right": (*tab_of("charts"), "left"),
@@ -155,7 +167,7 @@ def state(app: TopconApp, forgotten: list[Any]) -> tuple[Any, ...]:
             shown,
             focused,
         ),
-        *(app._is_frozen, app._has_mouse, len(forgotten)),
+        *(app._is_frozen, app._has_mouse, len(forgotten), app._past.playing),
     )
 
 
@@ -184,18 +196,23 @@ async def test_each_key_does_something(
         busy.docker.infos = tuple(
             replace(info, state=State.PAUSED) if info.name == "hostnet" else info for info in busy.docker.infos
         )
-    app = make_app(inside=INSIDE)
+    memory = Memory()
+    for _ in range(5):
+        memory.add(busy.tick())
+    app = make_app(inside=INSIDE, recalled=Recalled(lambda: MemoryReader(memory)))
     async with app.run_test(size=SMALL) as pilot:
         for each in before(key):
             await pilot.press(each)
             await app.workers.wait_for_complete()
             await pilot.pause()
-            while is_waiting(app.screen):
+            while is_waiting(app.screen) or app._past.is_busy:
                 await pilot.pause(0.02)
         known = state(app, forgotten)
 
         await pilot.press(to_textual(pressed))
         await app.workers.wait_for_complete()
+        while app._past.is_busy:
+            await pilot.pause(0.02)
         await pilot.pause()
 
         assert state(app, forgotten) != known

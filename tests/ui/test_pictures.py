@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """A captured host, a minute on."""
-    return PlayedHost(tmp_path_factory.mktemp("played")).tick(SECONDS)
+    with closing(PlayedHost(tmp_path_factory.mktemp("played"))) as host:
+        return host.tick(SECONDS)
 
 
 SIZES = ((80, 24), (120, 40), (200, 60))

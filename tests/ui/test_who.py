@@ -155,7 +155,9 @@ async def test_a_stopped_one_that_is_hidden_is_shown(make_app: Callable[..., Top
         assert "what was hidden is shown" in app.screen.query_one("#wrong", Lines).render_line(0).text
 
 
-async def test_one_that_is_gone_meanwhile_is_told_so(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+async def test_of_one_that_is_gone_meanwhile_the_tombstone_is_shown(
+    make_app: Callable[..., TopconApp], busy: BusyHost
+) -> None:
     asked = Asked("done")
     app = make_app(inside=Inside(who=asked))
     async with app.run_test(size=SIZE) as pilot:
@@ -163,6 +165,21 @@ async def test_one_that_is_gone_meanwhile_is_told_so(make_app: Callable[..., Top
         await asked.answered(pilot)
         busy.docker.infos = tuple(info for info in busy.docker.infos if info.name != "done")
         app._shown = app._newest = busy.tick()
+        await pilot.press("enter")
+        await pilot.pause()
+
+        assert cursor(app) == "done"
+        assert "gone 0" in text(app)
+
+
+async def test_one_that_is_forgotten_meanwhile_is_told_so(make_app: Callable[..., TopconApp], busy: BusyHost) -> None:
+    asked = Asked("done")
+    app = make_app(inside=Inside(who=asked))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press(*ASK)
+        await asked.answered(pilot)
+        busy.docker.infos = tuple(info for info in busy.docker.infos if info.name != "done")
+        app._shown = app._newest = replace(busy.tick(), tombs=(), gone=())
         await pilot.press("enter")
         await pilot.pause()
 

@@ -32,8 +32,10 @@ from topcon.ui.driver import TerminalDriver
 from topcon.ui.ending import STATUS_BASE, ending_on_signals, has_shell, has_terminal
 from topcon.ui.header import Status, header_lines, hidden_of, wrong_line
 from topcon.ui.marks import keys_of
-from topcon.ui.messages import Said, SamplerFailed, ShellAsked, SnapshotReady
+from topcon.ui.messages import PastSeen, Said, SamplerFailed, ShellAsked, SnapshotReady
 from topcon.ui.painter import Painter
+from topcon.ui.past import BAR_LINE, TIMES, Past
+from topcon.ui.recording import Recording
 from topcon.ui.saving import Saving
 from topcon.ui.screens.tree import TreeScreen
 from topcon.ui.shelling import LETTERS, READ_ONLY, Shelling, suited_for_shells
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import RenderableType
+    from textual.actions import ActionParseResult
     from textual.binding import BindingType
     from textual.dom import DOMNode
     from textual.screen import Screen
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
     from topcon.rows import ViewState
     from topcon.shell import Shells
     from topcon.ui.bindings import Key, Keymap
+    from topcon.ui.past import Recalled
+    from topcon.ui.recording import Records
     from topcon.ui.saving import Save
     from topcon.ui.screens.frame import FrameScreen
     from topcon.ui.spans import Spans
@@ -84,6 +89,8 @@ VIEWS = ("tree", "findings", "events", "namespaces", "disk", "sources")
 """The actions that show a view, in the order in which they follow one another."""
 OF_VIEWS = frozenset((*VIEWS, "command", "next_view"))
 """Actions that make sense in each view."""
+OF_TIME = frozenset(("past", "at", "speed"))
+"""Actions that need a past."""
 OF_SCREENS = frozenset(("help", "mouse", "redraw"))
 """Actions that make sense wherever there is no question."""
 SPANS, COUNTS = ("1m", "10m", "1h", "1d"), ("100", "1000", "10000")
@@ -133,6 +140,8 @@ class TopconApp(App[int], inherit_bindings=False):
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
         inside: Inside = NOTHING,
         shells: Shells | None = None,
+        recalled: Recalled | None = None,
+        records: Records | None = None,
         on_drawn: Callable[[float], object] | None = None,
     ) -> None:
         """Show what ``follow`` makes known, from ``first`` on. Without ``actions`` nothing can be changed.
@@ -144,7 +153,8 @@ class TopconApp(App[int], inherit_bindings=False):
         drawing, and all else on the thread of the screen, took since the one before.
         ``capabilities`` are those of the terminal, and ``warning`` is said at first. ``view`` is what the tree
         shows at first. ``save`` writes what was chosen into the configuration file and tells what it wrote, or raises
-        UsageError. ``thresholds`` are those of the findings.
+        UsageError. ``thresholds`` are those of the findings. ``recalled`` is what there is of the past, and
+        ``records`` is who records.
         """
         super().__init__(driver_class=AsciiDriver if capabilities.is_ascii else TerminalDriver)
         limit_colors(self, capabilities.colors)
@@ -177,7 +187,9 @@ class TopconApp(App[int], inherit_bindings=False):
         self._drawn_s = 0.0
         self._is_frozen = False
         self._acting = Acting(self, actions, self._draw) if actions is not None else None
-        self._inside = inside
+        self._past = Past(self, recalled, lambda: self._shown, self._show_moment, self.say, thresholds=thresholds)
+        self._inside = inside = self._past.guarded(inside)
+        self._recording = Recording(self, records, self.say, self._draw_header)
         self._shelling = Shelling(self, shells) if shells is not None else None
         self._tree = TreeScreen(
             self._header,
@@ -249,11 +261,13 @@ class TopconApp(App[int], inherit_bindings=False):
                 lambda snapshot: self.post_message(SnapshotReady(snapshot)),
                 lambda error: self.post_message(SamplerFailed(error)),
             )
+        self._past.begin()
 
     def on_unmount(self) -> None:
         """Follow no more."""
         if self._following is not None:
             self._following.stop()
+        self._past.close()
         self._close_actions()
 
     def on_snapshot_ready(self, message: SnapshotReady) -> None:
@@ -267,12 +281,23 @@ class TopconApp(App[int], inherit_bindings=False):
         self._newest = message.snapshot
         self._sent.append((message.snapshot.sample.monotonic_ns, self._written_bytes() or 0))
         self._set_title(message.snapshot)
-        if not self._is_frozen:
-            self._shown, self._shown_since_s = message.snapshot, time.monotonic()
+        if not (self._is_frozen or self._past.is_shown):
+            self._show_moment(message.snapshot)
+        elif not self._is_behind():
+            self._draw_wrong()
+
+    def on_past_seen(self, message: PastSeen) -> None:
+        """Show what was."""
+        self._past.take(message)
+
+    def _show_moment(self, snapshot: Snapshot | None) -> None:
+        """Draw a snapshot, that of now where it is None; not before the terminal has taken the one before."""
+        self._shown, self._shown_since_s = snapshot or self._newest, time.monotonic()
+        self._is_frozen = False
+        if self._past.is_all:
+            self._newest = self._shown
         if self._is_behind():
             self._is_draw_owed = True
-        elif self._is_frozen:
-            self._draw_wrong()
         else:
             self._draw()
 
@@ -372,7 +397,9 @@ class TopconApp(App[int], inherit_bindings=False):
             matches=self._tree.matches(self._shown),
             is_frozen=self._is_frozen,
             age_s=self._age_s(),
-            is_read_only=self._acting is None,
+            is_read_only=self._acting is None and not self._past.is_all,
+            past=self._past.words(),
+            recording=self._recording.words(),
             has_mouse=self._has_mouse,
             endpoint=self._endpoint,
             thresholds=self._thresholds,
@@ -380,10 +407,12 @@ class TopconApp(App[int], inherit_bindings=False):
             only_sick=self._tree.view.only_sick,
             marked=len(keys_of(self._tree.view.marks)),
         )
-        return header_lines(self._shown, status, width)
+        return [*header_lines(self._shown, status, width), *self._past.bar(width)]
 
     def _age_s(self) -> float | None:
         """How long what is shown has been there, if that is longer than it should be."""
+        if self._past.is_shown:
+            return None
         age_s = time.monotonic() - self._shown_since_s
         interval_s = self._interval_s
         if self._shown is not None and self._shown.cost is not None:
@@ -400,24 +429,23 @@ class TopconApp(App[int], inherit_bindings=False):
         if notice is not None and notice.tone is Tone.BAD:
             # A failure has the line to itself: its reason is what counts.
             return fitted([notice._replace(text=f" {notice.text}")], width)
-        return wrong_line(self._shown, notice, width) if self._shown else []
+        return wrong_line(self._shown, notice, width, self._recording.problem) if self._shown else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: what is not possible has no key."""
-        del parameters
+        if action in OF_TIME:
+            return self._past.check(parameters) and not self.screen.is_modal and not isinstance(self.focused, Input)
         if action in OF_THE_TREE:
-            return self.screen is self._tree
+            return self.screen is self._tree and not self._past.is_shown
         if action in OF_VIEWS:
             takes_commands = action == "command" and getattr(self.screen, "takes_commands", False)
             is_view = bool(getattr(self.screen, "view_name", ""))
             return (is_view or takes_commands) and not isinstance(self.focused, Input)
         if action in OF_SCREENS:
             return not self.screen.is_modal and not isinstance(self.focused, Input)
-        if action == "save":
-            return self._saving is not None
-        if action == "suspend_process":
-            return self._driver is not None and self._driver.can_suspend and has_shell()
-        return True
+        if action in {"save", "record"}:
+            return self._recording.is_possible if action == "record" else self._saving is not None
+        return action != "suspend_process" or (self._driver is not None and self._driver.can_suspend and has_shell())
 
     def action_tree(self) -> None:
         """Show the tree again, or, where it is shown already, as a tree."""
@@ -511,7 +539,9 @@ class TopconApp(App[int], inherit_bindings=False):
 
     def _arguments(self) -> Mapping[str, Argument]:
         """What commands can be given, by its kind."""
-        from topcon.ui.logs import parse_count, parse_since  # noqa: PLC0415  not before it is asked for
+        from topcon.model.playing import SPEEDS, parse_speed  # noqa: PLC0415  not before it is asked for
+        from topcon.moment import parse_moment  # noqa: PLC0415  the same
+        from topcon.ui.logs import parse_count, parse_since  # noqa: PLC0415  the same
 
         return {
             "SECONDS": Argument(INTERVALS, self._parse_interval),
@@ -522,6 +552,9 @@ class TopconApp(App[int], inherit_bindings=False):
             **({} if self._inside.who is None else {"THING": Argument((), parse_thing)}),
             "SPAN": Argument(SPANS, parse_since),
             "LINES": Argument(COUNTS, parse_count),
+            "TIME": Argument(TIMES, lambda text: parse_moment(text, self._past.now_ns)),
+            "FILE": Argument(parse=str),
+            "SPEED": Argument([f"{speed:g}x" for speed in SPEEDS], parse_speed),
             "EXPRESSION": Argument(tuple(f"@{name}" for name in self._tree.filters), self._parse_filter),
         }
 
@@ -588,7 +621,7 @@ class TopconApp(App[int], inherit_bindings=False):
             await super().on_event(event)
         elif not await self._check_bindings(event.key, priority=True):
             if screen is self._tree:
-                self._tree.pressed(event.key)
+                self._tree.pressed(event.key, is_told=not self._past.is_shown)
             await self._check_bindings(event.key)
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -677,12 +710,54 @@ class TopconApp(App[int], inherit_bindings=False):
             self._shown, self._shown_since_s = self._newest, time.monotonic()
         self._draw()
 
+    def action_past(self, verb: str, amount: float) -> None:
+        """Do what a key of time does."""
+        self._past.do(verb, amount)
+
+    def action_at(self, wall_ns: int) -> None:
+        """Show what was at a moment, nanoseconds since 1970."""
+        self._past.jump(wall_ns)
+
+    def action_speed(self, speed: float) -> None:
+        """Play the past so many times as fast as it was."""
+        self._past.speed(speed)
+
+    def on_back_asked(self) -> None:
+        """Go back to now."""
+        self._past.leave()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to where the time bar was clicked."""
+        if event.widget is not None and event.widget.id == "header" and event.y == BAR_LINE:
+            self._past.clicked(event.x, event.widget.size.width)
+
+    def refusal(self, action: str | ActionParseResult) -> str | None:
+        """Say why something is not done that would be done otherwise; None where it may be."""
+        return self._past.refusal(action)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do it, unless it is not done in the past."""
+        refusal = self.refusal(action)
+        if refusal is None:
+            return await super().run_action(action, default_namespace, namespaces)
+        self.say(refusal, Tone.WARN)
+        return True
+
     def action_save(self, name: str | None = None) -> None:
         """Write what was chosen into the configuration file; with a name, the filter alone, under that name."""
         if self._saving is not None and name is None:
             self._saving.choices(self.theme, self._interval_s, self._tree.view)
         elif self._saving is not None:
             self._tree.filters = self._saving.filter(str(name), self._tree.filter_text, self._tree.filters)
+
+    def action_record(self, file: str = "") -> None:
+        """Record into a file, or end that."""
+        self._recording.ask(file, self._newest)
 
     def action_help(self) -> None:
         """Show the keys of the screen."""

@@ -56,6 +56,7 @@ class Group(StrEnum):
     FIND = "Find"
     ARRANGE = "Arrange"
     ACT = "Change"
+    TIME = "Time"
     SCREEN = "Screen"
 
 
@@ -167,11 +168,24 @@ KEYS = (
     # First in line: else Textual's own would move the focus.
     Key("next-view", ("tab",), Place.APP, "next_view(1)", Group.LOOK, "the next view", is_first=True),
     Key("previous-view", ("shift+tab",), Place.APP, "next_view(-1)", Group.LOOK, "the view before", is_first=True),
+    # Only in the past: there they are what is needed first.
+    Key("freeze", ("f",), Place.APP, "past('toggle', 0)", Group.TIME, "in the past: pause, or play", "pause"),
+    Key("step-back", ("[", ","), Place.APP, "past('begin', -1)", Group.TIME, "from now into the past"),
+    Key("step-back", ("[", ","), Place.APP, "past('step', -1)", Group.TIME, "a sample back", "earlier"),
+    Key("step-on", ("]", "."), Place.APP, "past('step', 1)", Group.TIME, "a sample on", "later"),
+    Key("minute-back", ("{",), Place.APP, "past('skip', -60)", Group.TIME, "a minute back"),
+    Key("minute-on", ("}",), Place.APP, "past('skip', 60)", Group.TIME, "a minute on"),
+    Key("event-back", ("(",), Place.APP, "past('next_event', -1)", Group.TIME, "to the event or finding before"),
+    Key("event-on", (")",), Place.APP, "past('next_event', 1)", Group.TIME, "to the next event or finding", "event"),
+    Key("slower", (";",), Place.APP, "past('faster', -1)", Group.TIME, "slower"),
+    Key("faster", ("'",), Place.APP, "past('faster', 1)", Group.TIME, "faster: 2, 5, 10, 30, 60 times", "faster"),
+    Key("now", ("=",), Place.APP, "past('live', 0)", Group.TIME, "to the end; from the past back to now", "now"),
     Key("why", ("w",), Place.TREE, "why", Group.LOOK, "why: findings of the row; at the top row, of the host", "why"),
     Key("copy", ("y",), Place.TREE, "copy", Group.LOOK, "copy the name, id, image ... of the row"),
     # First in line, since letters follow these two: typed ahead, they would still go to the tree.
     Key("filter", ("/", "f4"), Place.TREE, "filter", Group.FIND, "filter", "filter", is_first=True),
     Key("filter", ("/", "f4"), Place.EVENTS, "search", Group.FIND, "only what has some words", "filter", is_first=True),
+    Key("span", ("t",), Place.EVENTS, "span", Group.FIND, "of any time, the last hour, the last ten minutes", "span"),
     Key("sort", ("s", "f6"), Place.TREE, "sort_menu", Group.ARRANGE, "sort", "sort", is_first=True),
     Key("sort", ("s", "f6"), Place.DETAIL, "do('sort')", Group.ARRANGE, "sort by what comes next", "sort"),
     Key("sort-left", ("<",), Place.TREE, "sort_by(-1)", Group.ARRANGE, "sort by the column to the left"),
@@ -184,6 +198,7 @@ KEYS = (
     Key("next-match", ("n",), Place.TREE, "next_match(1)", Group.FIND, "next row that matches the filter"),
     Key("previous-match", ("N",), Place.TREE, "next_match(-1)", Group.FIND, "the one before that matches"),
     Key("stopped", ("a",), Place.TREE, "show_or_hide('has_stopped')", Group.FIND, "show or hide stopped ones"),
+    Key("gone", ("_",), Place.TREE, "show_or_hide('has_gone')", Group.FIND, "show or hide what was removed lately"),
     Key("sandboxes", ("x",), Place.TREE, "show_or_hide('has_sandboxes')", Group.FIND, "show or hide sandboxes of pods"),
     Key("system", ("b",), Place.TREE, "show_or_hide('has_system')", Group.FIND, "show or hide the system's background"),
     Key("back", ("escape",), Place.TREE, "clear", Group.SCREEN, "back: the filter, then the marks; never quits"),
@@ -206,6 +221,7 @@ KEYS = (
     Key("progress", ("!",), Place.TREE, "progress", Group.ACT, "how far actions are, and what has failed"),
     # Here, since the line of keys has them in the order of the table, and what changes something comes before them.
     Key("sick", ("z",), Place.TREE, "show_or_hide('only_sick')", Group.FIND, "only what is sick, or all", "only sick"),
+    Key("sick", ("z",), Place.EVENTS, "only_bad", Group.FIND, "only warnings and worse, or all", "warnings"),
     Key("columns", ("c", "f2"), Place.TREE, "columns", Group.ARRANGE, "choose columns", "columns", is_first=True),
     Key("command", (":", "ctrl+p"), Place.APP, "command", Group.SCREEN, "everything, by name", "all", is_first=True),
     Key("freeze", ("f",), Place.APP, "freeze", Group.SCREEN, "freeze the screen; counting goes on"),

@@ -11,6 +11,7 @@ from topcon.model.about import About
 from topcon.model.rates import ratio
 from topcon.model.sample import NAMESPACE_KINDS, ContainerKey, Role
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
+from topcon.model.tombstones import last_seen, tombstone_of
 from topcon.rows import group_of
 from topcon.signals import exit_meaning
 from topcon.text import (
@@ -71,11 +72,11 @@ class Sections(NamedTuple):
 
 
 def find(snapshot: Snapshot, key: str) -> Node | None:
-    """Return the pod or container of a row's key, if it is still there."""
+    """Return the pod or container of a row's key, or what is remembered of it, if it is not forgotten yet."""
     kind, _, rest = key.partition(":")
     if kind == "container":
-        return snapshot.containers.get(ContainerKey(rest))
-    return next((pod for pod in snapshot.pods if pod.key == rest), None) or group_of(snapshot, rest)
+        return snapshot.containers.get(ContainerKey(rest)) or tombstone_of(snapshot, rest)
+    return next((pod for pod in (*snapshot.pods, *snapshot.tombs) if pod.key == rest), None) or group_of(snapshot, rest)
 
 
 def detail_lines(
@@ -233,8 +234,8 @@ def _time_of_day(wall_ns: int | None) -> str:
 
 
 def _container(snapshot: Snapshot, container: ContainerNode, output: list[Section], about: About) -> Sections:
-    info = container.info
-    pod = next(pod for pod in snapshot.pods if container in pod.containers)
+    info, was = container.info, last_seen(snapshot, container) if container.is_gone else container
+    pod = next(pod for pod in (*snapshot.pods, *snapshot.tombs) if container in pod.containers)
     identity = [
         _pair("name", info.name, Tone.STRONG),
         _pair("id", info.id),
@@ -247,13 +248,15 @@ def _container(snapshot: Snapshot, container: ContainerNode, output: list[Sectio
         _pair("pod", f"{pod.title} ({pod.kind})"),
     ]
     state = [
-        _pair("state", state_text(Line(container, None))),
+        _pair("state", _state(container)),
         _pair("health", _health(info, about)),
         *map(_check, about.checks),
         _pair("started", _when(container.started_ns, snapshot)),
         *([_pair("finished", _when(info.finished_ns, snapshot))] if info.finished_ns else []),
+        *([_pair("gone", _when(container.gone_ns, snapshot))] if container.gone_ns else []),
         *([_pair("exit code", _exit(info), _exit_tone(info))] if info.exit_code is not None else []),
         *([_pair("error", about.error, Tone.WARN)] if about.error else []),
+        *([_pair("OOM kills", container.oom_kills, Tone.BAD)] if container.is_gone and container.oom_kills else []),
         _pair("restarts", _restarts(container)),
     ]
     isolation = [
@@ -265,7 +268,7 @@ def _container(snapshot: Snapshot, container: ContainerNode, output: list[Sectio
         [
             Section("", identity),
             Section("State", state),
-            Section("Use", _usage(container.usage, about)),
+            Section("Use, as it was last seen" if container.is_gone else "Use", _usage(was.usage, about)),
             *_unless_empty("Memory", _memory(container)),
         ],
         output,
@@ -280,6 +283,15 @@ def _container(snapshot: Snapshot, container: ContainerNode, output: list[Sectio
             *_unless_empty("Labels", [_pair(printable(name), value) for name, value in sorted(info.labels.items())]),
         ],
     )
+
+
+def _state(container: ContainerNode) -> str:
+    """Say it in full where it is gone: ``gone 137 oom``."""
+    info = container.info
+    if not container.is_gone:
+        return state_text(Line(container, None))
+    code = "" if info.exit_code is None else f" {info.exit_code}"
+    return f"gone{code}{' oom' if info.oom_killed else ''}"
 
 
 def _health(info: ContainerInfo, about: About) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from operator import attrgetter
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,8 +13,8 @@ from topcon.columns import SEVERITY_MARKS, is_group
 from topcon.events import pod_title
 from topcon.model.event import MOST_EVENTS
 from topcon.model.sample import ContainerKey
-from topcon.model.snapshot import PodNode
-from topcon.text import cell_width, padded, printable
+from topcon.model.snapshot import PodNode, Severity
+from topcon.text import cell_width, padded, printable, to_age_text
 from topcon.ui.spans import LateSpans, Span, Spans, Tone, fitted
 from topcon.ui.table import severity_tone
 from topcon.ui.tabs.seen import Entry
@@ -41,6 +43,8 @@ class Log(NamedTuple):
     words: tuple[str, ...]
     """What an event must have in it to be among them."""
     has_names: bool
+    only_bad: bool = False
+    """Whether only warnings and worse are among them."""
     events: tuple[Event, ...] = ()
     entries: tuple[Entry, ...] = ()
     until_ns: int = 0
@@ -68,7 +72,7 @@ def written(before: Log, events: tuple[Event, ...], today_ns: int) -> Log:
     added: list[Entry] = []
     until_ns = before.until_ns
     for event in events[len(known) :]:
-        if before.words and not _has(event, before.words):
+        if (before.words and not _has(event, before.words)) or (before.only_bad and not is_bad(event)):
             continue
         if event.wall_ns >= until_ns:
             title, until_ns = _day(event.wall_ns)
@@ -82,6 +86,26 @@ def _day(wall_ns: int) -> tuple[str, int]:
     moment = datetime.fromtimestamp(wall_ns // 10**9).astimezone()
     morrow = (moment + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     return f"{moment:%a %d %b %Y}", int(morrow.timestamp()) * 10**9
+
+
+def is_bad(event: Event) -> bool:
+    """Whether it is a warning or worse."""
+    return event.severity is not None and event.severity >= Severity.WARNING
+
+
+def lately(events: tuple[Event, ...], span_s: float | None, now_ns: int) -> tuple[Event, ...]:
+    """Return what has happened within some seconds; the very same for None, which is any time."""
+    if span_s is None:
+        return events
+    return events[bisect_left(events, now_ns - int(span_s * 1e9), key=attrgetter("wall_ns")) :]
+
+
+def choice_text(span_s: float | None, *, only_bad: bool) -> str:
+    """Say in the title what is chosen, beside the words."""
+    said = ["warnings"] if only_bad else []
+    if span_s is not None:
+        said.append(f"the last {to_age_text(span_s)}")
+    return ", ".join(said)
 
 
 def _has(event: Event, words: Iterable[str]) -> bool:
@@ -132,21 +156,32 @@ def _tone(event: Event) -> Tone:
 
 
 def title_spans(
-    events: Events, width: int, *, has_names: bool = True, filter_text: str = "", count: int | None = None
+    events: Events,
+    width: int,
+    *,
+    has_names: bool = True,
+    filter_text: str = "",
+    count: int | None = None,
+    choice: str = "",
 ) -> Spans:
-    """Write the title; with a filter, ``count`` is how many are shown of all."""
+    """Write the title; with a filter, or another choice, ``count`` is how many are shown of all."""
     who = f"{'WHO':{name_width(width) + _GAP}}" if has_names else ""
     spans = [Span(f" {'TIME':{_TIME_WIDTH - 1}}{who}WHAT", Tone.DIM)]
-    if filter_text:
-        how_many = "" if count is None else f"{count} of {len(events.entries)} "
-        spans += [Span(f"   {how_many}with ", Tone.DIM), Span(printable(filter_text), Tone.ACCENT)]
+    if filter_text or choice:
+        how_many = "" if count is None else f"{count} of {len(events.entries)}"
+        spans.append(Span(f"   {how_many}", Tone.DIM))
+        spans += [Span(f" {choice}", Tone.ACCENT)] if choice else []
+        spans += [Span(" with ", Tone.DIM), Span(printable(filter_text), Tone.ACCENT)] if filter_text else []
     elif events.forgotten:
         spans += [Span(f"   {events.forgotten} older ones are forgotten", Tone.DIM)]
     return fitted(spans, width)
 
 
-def empty_entry(events: Events, filter_text: str, width: int) -> Entry:
+def empty_entry(events: Events, filter_text: str, width: int, choice: str = "") -> Entry:
     """Say why there is nothing to see."""
+    if choice and events.entries:
+        having = f" with {printable(filter_text)}" if filter_text else ""
+        return Entry(fitted([Span(f" nothing of {choice}{having}; t and z show more", Tone.DIM)], width))
     if filter_text and events.entries:
         text = f"nothing that has happened has {printable(filter_text)} in it; esc shows all"
     else:
@@ -162,7 +197,8 @@ def of_node(snapshot: Snapshot, node: Node) -> tuple[Event, ...]:
         keys = {node.key, *(container.key for container in node.containers)}
         title = "" if is_group(node) else pod_title(node)
         return tuple(each for each in entries if each.target in keys or (title and each.pod == title))
-    home = next((pod for pod in snapshot.pods if any(each.key == node.key for each in pod.containers)), None)
+    pods = (*snapshot.pods, *snapshot.tombs)
+    home = next((pod for pod in pods if any(each.key == node.key for each in pod.containers)), None)
     place = (node.name, pod_title(home) if home is not None else "")
     return tuple(each for each in entries if each.target == node.key or (each.name, each.pod) == place)
 

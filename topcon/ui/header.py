@@ -41,7 +41,8 @@ _HISTORIES = ((10, 5), (5, 0), (0, 0))
 HOST_WIDTH, FILTER_WIDTH = 24, 30
 """The most that a name and an expression get."""
 STOPPED = "stopped"
-HIDEABLE = {"has_stopped": STOPPED, "has_sandboxes": "sandboxes", "has_system": "system"}
+GONE = "gone"
+HIDEABLE = {"has_stopped": STOPPED, "has_sandboxes": "sandboxes", "has_system": "system", "has_gone": GONE}
 """What the fields of `ViewState` that hide something are called."""
 _COUNTED = (Severity.CRITICAL, Severity.WARNING)
 _STATE, _SEVERITY = attrgetter("info.state"), attrgetter("severity")
@@ -66,6 +67,10 @@ class Status:
     age_s: float | None = None
     """How old what is shown is, where that is more than it should be."""
     endpoint: str | None = None
+    past: Span | None = None
+    """Which moment of the past is shown; None for now."""
+    recording: Span | None = None
+    """That what is seen is recorded; None while it is not."""
     thresholds: Thresholds = DEFAULT_THRESHOLDS
     """Those of the findings: above them the pressures are bright."""
 
@@ -123,6 +128,11 @@ def _count_parts(snapshot: Snapshot, status: Status) -> Iterator[_Part]:
         yield _Part(1, [Span(f" · {stopped} {STOPPED} hidden", Tone.ACCENT)])
     elif stopped:
         yield _Part(5, [Span(f" · {stopped} {STOPPED}", Tone.DIM)])
+    gone = sum(len(pod.containers) for pod in snapshot.tombs)
+    if gone:
+        is_hidden = GONE in status.hidden
+        said = Span(f" · {gone} {GONE} hidden", Tone.ACCENT) if is_hidden else Span(f" · {gone} {GONE}", Tone.DIM)
+        yield _Part(1 if is_hidden else 5, [said])
     severities = Counter(map(_SEVERITY, snapshot.findings))
     for at, severity in enumerate(severity for severity in _COUNTED if severities[severity]):
         gap = "   " if at == 0 else "  "
@@ -135,17 +145,21 @@ def _status_parts(snapshot: Snapshot, status: Status) -> Iterator[_Part]:
         yield _Part(0, [Span(cut(f"/{printable(status.filter)}", FILTER_WIDTH), Tone.ACCENT)])
     if status.matches is not None:
         yield _Part(3, [Span(f"{status.matches} of {len(snapshot.containers)}", Tone.DIM)])
-    others = [each for each in status.hidden if each != STOPPED]
+    others = [each for each in status.hidden if each not in {STOPPED, GONE}]
     yield _Part(1, [Span(f"hides {', '.join(others)}", Tone.ACCENT)] if others else [])
     yield _Part(1, [Span("only sick", Tone.ACCENT)] if status.only_sick else [])
     yield _Part(1, [Span(f"{status.marked} marked", Tone.ACCENT)] if status.marked else [])
     yield _Part(0, [Span("FROZEN", Tone.WARN)] if status.is_frozen else [])
+    yield _Part(0, [status.past] if status.past is not None else [])
     if status.age_s is not None:
         yield _Part(0, [Span(f"{to_age_text(status.age_s)} old", Tone.WARN)])
+    yield _Part(1, [status.recording] if status.recording is not None else [])
     yield _Part(1, [Span("read-only", Tone.ACCENT)] if status.is_read_only else [])
     yield _Part(3, [] if status.has_mouse else [Span("mouse off", Tone.ACCENT)])
     yield _Part(8, [Span(status.endpoint, Tone.DIM)] if status.endpoint else [])
     slowed = slowed_text(snapshot)
+    if status.past is not None:
+        return
     yield _Part(4, [Span(f"{status.interval_s:g}s", Tone.DIM) if slowed is None else Span(slowed, Tone.WARN)])
     clock = datetime.fromtimestamp(snapshot.sample.wall_ns / 1e9).astimezone()
     yield _Part(6, [Span(f"{clock:%H:%M:%S}")])
@@ -219,20 +233,21 @@ Forms = tuple[Span, ...]
 """How something can be said, from the longest to the shortest."""
 
 
-def wrong_line(snapshot: Snapshot, notice: Span | None, width: int) -> Spans:
+def wrong_line(snapshot: Snapshot, notice: Span | None, width: int, own: Problem | None = None) -> Spans:
     """Write the line above the keys: what was just done, what cannot be read, what is worst.
 
-    What was just done is said whole; the rest is there in a moment, when that is no longer said.
+    What was just done is said whole; the rest is there in a moment, when that is no longer said. ``own`` is what no
+    sample holds, and comes before what one does.
     """
     said = [notice, Span("   ")] if notice else []
     room = width - 1 - width_of(said)
     if notice and room < LEAST_BESIDE:
         return [Span(" "), *fitted([notice], width - 1)]
     parts: list[Forms] = []
-    problems = snapshot.sample.problems
+    problems = (*([own] if own else []), *snapshot.sample.problems)
     if problems:
         parts.append(tuple(Span(printable(text), Tone.WARN) for text in _problem_texts(problems[0], len(problems))))
-    finding = _unsaid(snapshot)
+    finding = _unsaid(snapshot, problems[:1])
     if finding is not None:
         container = snapshot.containers.get(ContainerKey(finding.target))
         name = printable(container.name) if container else ""
@@ -256,9 +271,9 @@ def _problem_texts(problem: Problem, count: int) -> Iterator[str]:
         yield (f"1 of {count}: " if count > 1 else "") + problem.message.removeprefix(path[: path.rindex("/") + 1])
 
 
-def _unsaid(snapshot: Snapshot) -> Finding | None:
+def _unsaid(snapshot: Snapshot, beside: tuple[Problem, ...]) -> Finding | None:
     """The first finding that is worth a line, but for the one that the problem beside it says already."""
-    said = {f"runtime:{problem.source}" for problem in snapshot.sample.problems[:1]}
+    said = {f"runtime:{problem.source}" for problem in beside}
     worth = (each for each in snapshot.findings if each.severity >= Severity.WARNING and each.target not in said)
     return next(worth, None)
 

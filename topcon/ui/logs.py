@@ -253,6 +253,8 @@ def _value(value: object) -> str:
 
 def text_of(entry: Entry, view: LogView) -> str:
     """Return what is searched in: what is seen of a line."""
+    if entry.note:
+        return printable(entry.note)
     return "" if entry.line is None else "".join(span.text for span in body(entry.line.text, view))
 
 
@@ -272,6 +274,8 @@ def entry_rows(entry: Entry, view: LogView, names: Sequence[str], width: int, no
         now_ns: nanoseconds since 1970.
     """
     line = entry.line
+    if entry.note:
+        return _note_rows(printable(entry.note), width)
     if line is None:
         return [fitted([Span(f"  {_passed(entry, names)}", Tone.DIM)], width)]
     before = [Span("! " if line.is_stderr else "  ", Tone.WARN), *_time(line.time_ns, view.times, now_ns)]
@@ -288,6 +292,14 @@ def entry_rows(entry: Entry, view: LogView, names: Sequence[str], width: int, no
         indent = [Span(" " * width_of(before))]
         return [[*(indent if at else before), *row] for at, row in enumerate(rows)]
     return [[*before, *fitted(moved(spans, view.column), room)]]
+
+
+def _note_rows(note: str, width: int) -> list[Spans]:
+    """Write what is no line of a container's, whole and such that no line looks like it: from edge to edge."""
+    text = f"── {note} "
+    if cell_width(text) > width:
+        return list(wrapped([Span(text, Tone.ACCENT)], max(width, 1)))
+    return [fitted([Span(text, Tone.ACCENT), Span("─" * max(width - cell_width(text), 0), Tone.DIM)], width)]
 
 
 def _passed(entry: Entry, names: Sequence[str]) -> str:
@@ -422,6 +434,8 @@ def shown_numbers(ring: Ring, view: LogView, known: list[int], since: int, until
 def saved_line(entry: Entry, view: LogView, names: Sequence[str]) -> str:
     """Write a line for a file: as it is seen, but whole."""
     line = entry.line
+    if entry.note:
+        return f"── {printable(entry.note)}"
     if line is None:
         return _passed(entry, names)
     parts = []

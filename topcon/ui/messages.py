@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from topcon.model.playing import Playing
     from topcon.model.snapshot import ContainerNode, Snapshot
 
 
@@ -20,6 +21,25 @@ class SnapshotReady(Message):
     def can_replace(self, message: Message) -> bool:
         """Whether an older message that still waits can be dropped."""
         return isinstance(message, SnapshotReady)
+
+
+@dataclass
+class PastSeen(Message):
+    """A moment of the past is to be shown. One that has not been drawn yet gives way to it."""
+
+    playing: Playing
+    snapshot: Snapshot
+    player: object
+    """Who shows it: one that was stopped may still have something to say."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether an older message that still waits can be dropped."""
+        return isinstance(message, PastSeen)
+
+
+@dataclass
+class BackAsked(Message):
+    """Somebody wants to go back, and there is nothing left to take back in the tree."""
 
 
 @dataclass

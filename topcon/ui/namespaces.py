@@ -152,9 +152,8 @@ def namespace_lines(
     """
     # By name, so that rows stand still; and what the tree does not fold at first has no key here to unfold it.
     folded = view.collapsed & FOLDED_AT_FIRST
-    view = replace(
-        view, arrangement=Arrangement.TREE, sort="name", is_reversed=False, has_stopped=False, collapsed=folded
-    )
+    view = replace(view, arrangement=Arrangement.TREE, sort="name", is_reversed=False, collapsed=folded)
+    view = replace(view, has_stopped=False, has_gone=False)
     shown = rows(snapshot, view)
     if not shown:
         return NamespaceLines([], [[], fitted([Span(f"   {_empty(view)}")], width)])

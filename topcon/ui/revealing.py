@@ -29,7 +29,7 @@ def revealed(snapshot: Snapshot, view: ViewState, target: str) -> Revealed | Non
 
     None if it is not there any more.
     """
-    pod = next((each for each in snapshot.pods if each.key == target), None)
+    pod = next((each for each in (*snapshot.pods, *snapshot.tombs) if each.key == target), None)
     # A pod of one container is shown as that.
     keys = (target, *(container.key for container in pod.containers)) if pod else (target,)
     for candidate, told in _candidates(view):
@@ -51,7 +51,10 @@ def _candidates(view: ViewState) -> Iterator[tuple[ViewState, str | None]]:
         view = replace(view, filter=EVERYTHING)
         yield view, _FILTER
         told = f"{_FILTER}, and "
-    yield replace(view, has_stopped=True, has_sandboxes=True, has_system=True, only_sick=False), f"{told}{_KINDS}"
+    yield (
+        replace(view, has_stopped=True, has_sandboxes=True, has_system=True, has_gone=True, only_sick=False),
+        f"{told}{_KINDS}",
+    )
 
 
 _FILTER = "the filter is taken away"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from topcon.columns import AGE, ASCENDING, FIXED, NAME, OVERVIEW, Column, columns_of
 from topcon.model.sample import Health, Role, State
 from topcon.model.snapshot import ContainerNode, PodNode, Severity
+from topcon.model.tombstones import ended_badly
 from topcon.text import cell_width, cut, head, padded, printable
 from topcon.ui.spans import Span, Spans, Tone, bar, bars, sparkline, steady_top
 
@@ -349,6 +350,9 @@ def _name_tone(line: Line) -> Tone:
 
 
 def _state_tone(line: Line) -> Tone:
+    if line.is_gone:
+        # It is over, and dim: only what it ended by stands out.
+        return _gone_tone(line.node)
     if not isinstance(line.node, ContainerNode):
         return Tone.PLAIN if line.is_live else Tone.DIM
     info = line.node.info
@@ -359,6 +363,13 @@ def _state_tone(line: Line) -> Tone:
     if info.health is Health.UNHEALTHY:
         return Tone.BAD
     return Tone.GOOD if info.health is Health.HEALTHY else Tone.PLAIN
+
+
+def _gone_tone(node: PodNode | ContainerNode) -> Tone:
+    stones = node.containers if isinstance(node, PodNode) else (node,)
+    if any(each.info.oom_killed for each in stones):
+        return Tone.BAD
+    return Tone.WARN if any(map(ended_badly, stones)) else Tone.DIM
 
 
 def _cpu_tone(line: Line) -> Tone:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import ContainerNode, Snapshot
     from topcon.model.who import Answers
     from topcon.runtimes.watch import RuntimeWatches
+    from topcon.tails import Tails
 
 T = TypeVar("T")
 
@@ -119,6 +120,13 @@ def build_follow(config: Config, runtimes: RuntimeWatches) -> Callable[[Containe
         return failure if isinstance(found, Problem) and failure is not None and not found.remedy else found
 
     return follow
+
+
+def build_tails(config: Config, runtimes: RuntimeWatches) -> Tails:
+    """Return what reads the last lines of containers that end."""
+    from topcon.tails import Tails
+
+    return Tails(build_follow(config, runtimes))
 
 
 def build_who(config: Config) -> Callable[[str, Snapshot], Answers]:

@@ -75,7 +75,7 @@ class DetailScreen(SearchedScreen):
     @property
     def _tabs(self) -> list[Tab]:
         """Those that have something to say here."""
-        return [tab for tab in TABS if tab.suits(self._inside, self._node)]
+        return [tab for tab in TABS if tab is self._tab or tab.suits(self._inside, self._node)]
 
     def write(self, snapshot: Snapshot, width: int, height: int) -> Written:
         """Write the tab as it is in this snapshot, or of the row as it was last seen."""
@@ -87,7 +87,7 @@ class DetailScreen(SearchedScreen):
             return [], [Entry(_GONE)]
         entries = self._tab.write(seen)
         self.entries.leads_on = "open" in self._tab.does
-        if node is None:
+        if node is None or node.is_gone:
             entries = [Entry(_GONE), Entry([]), *entries]
         names = [tab.name for tab in self._tabs]
         titles = [tab_spans(names, self._tab.name, width)] if len(names) > 1 else []
@@ -130,6 +130,9 @@ class DetailScreen(SearchedScreen):
             return
         node = find(self.snapshot, self._key) if self.snapshot is not None else None
         look: Callable[[], object] | None = None
+        if node is not None and node.is_gone:
+            # There is nobody to ask any more.
+            return
         if isinstance(node, ContainerNode) and tab.look is not None:
             look = partial(tab.look, self._inside, node)
         elif isinstance(node, PodNode) and tab.look_at_pod is not None:
@@ -141,7 +144,7 @@ class DetailScreen(SearchedScreen):
     def _ask_for(self, verb: str, look: Look) -> None:
         """Ask for what a key wants, unless that is still being waited for."""
         name, node = f"{self._tab.name} {verb}", self._node
-        if isinstance(node, ContainerNode) and name not in self._asking:
+        if isinstance(node, ContainerNode) and not node.is_gone and name not in self._asking:
             self._asking.add(name)
             self._told.add(name)
             self._begin_look(name, partial(look, self._inside, node))

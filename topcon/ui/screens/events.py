@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.widgets import Input
 
+from topcon.model.tombstones import tombstone_of
 from topcon.ui.bindings import Place
-from topcon.ui.events import Log, empty_entry, successor, title_spans, words_of, written
+from topcon.ui.events import (
+    Log,
+    choice_text,
+    empty_entry,
+    lately,
+    successor,
+    title_spans,
+    words_of,
+    written,
+)
 from topcon.ui.messages import Said
 from topcon.ui.screens.searched import SearchedScreen
 from topcon.ui.widgets.bound import bound
@@ -21,6 +31,10 @@ if TYPE_CHECKING:
     from topcon.ui.screens.list import Written
     from topcon.ui.spans import Spans
     from topcon.ui.widgets.list_lines import ListLines
+
+
+SPANS_S = (None, 3600.0, 600.0)
+"""What a key goes through; the first is any time."""
 
 
 class EventScreen(SearchedScreen):
@@ -46,6 +60,8 @@ class EventScreen(SearchedScreen):
         self._reveal = reveal
         self._show_sources = show_sources
         self._text = ""
+        self._span_s: float | None = None
+        self._only_bad = False
         self._log = Log(0, (), has_names=True)
 
     @property
@@ -57,12 +73,14 @@ class EventScreen(SearchedScreen):
         """Write what is new; the rest has been written before."""
         del height
         events, words = snapshot.events, words_of(self._text)
-        if (self._log.width, self._log.words) != (width, words):
-            self._log = Log(width, words, has_names=True)
-        self._log = written(self._log, events.entries, snapshot.sample.wall_ns)
-        entries = self._log.entries or (empty_entry(events, self._text, width),)
-        count = sum(entry.key is not None for entry in self._log.entries) if words else None
-        return [title_spans(events, width, filter_text=self._text, count=count)], list(entries)
+        if self._log[:4] != (width, words, True, self._only_bad):
+            self._log = Log(width, words, has_names=True, only_bad=self._only_bad)
+        now_ns = snapshot.sample.wall_ns
+        self._log = written(self._log, lately(events.entries, self._span_s, now_ns), now_ns)
+        choice = choice_text(self._span_s, only_bad=self._only_bad)
+        entries = self._log.entries or (empty_entry(events, self._text, width, choice),)
+        count = sum(entry.key is not None for entry in self._log.entries) if words or choice else None
+        return [title_spans(events, width, filter_text=self._text, count=count, choice=choice)], list(entries)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: one that comes first must not come before what is typed."""
@@ -80,6 +98,22 @@ class EventScreen(SearchedScreen):
         self.redraw()
         self.refresh_bindings()
 
+    def action_span(self) -> None:
+        """Show what has happened in the next of some spans."""
+        at = SPANS_S.index(self._span_s) if self._span_s in SPANS_S else -1
+        self._span_s = SPANS_S[(at + 1) % len(SPANS_S)]
+        self.redraw()
+
+    def action_since(self, seconds: float) -> None:
+        """Show what has happened since so long ago."""
+        self._span_s = seconds
+        self.redraw()
+
+    def action_only_bad(self) -> None:
+        """Show warnings and worse alone, or all."""
+        self._only_bad = not self._only_bad
+        self.redraw()
+
     def on_list_lines_chosen(self, message: ListLines.Chosen) -> None:
         """Go to the container in the tree, or to the one that has its place now."""
         snapshot = self.snapshot
@@ -91,7 +125,7 @@ class EventScreen(SearchedScreen):
             self._reveal(container.key)
         elif event.target.startswith("runtime:"):
             self._show_sources()
-        elif any(pod.key == event.target for pod in snapshot.pods):
+        elif any(pod.key == event.target for pod in snapshot.pods) or tombstone_of(snapshot, event.target):
             self._reveal(event.target)
         else:
             self.post_message(Said(f"{event.name} is gone"))

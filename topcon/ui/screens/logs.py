@@ -19,6 +19,7 @@ from topcon.pattern import PatternError
 from topcon.text import printable
 from topcon.ui.bindings import Place
 from topcon.ui.detail import find
+from topcon.ui.lives import before_start, nothing_text, of_gone, older_than, predecessor
 from topcon.ui.logs import (
     STEP,
     LogView,
@@ -50,8 +51,9 @@ if TYPE_CHECKING:
 
     from topcon.logs import Open
     from topcon.model.inside import Inside
-    from topcon.model.output import Feed
+    from topcon.model.output import Feed, LastLines
     from topcon.model.snapshot import Snapshot
+    from topcon.ui.lives import Past
     from topcon.ui.spans import Spans
 
 FRAME_S = 0.1
@@ -94,6 +96,10 @@ class LogScreen(FrameScreen):
         self.output = Output(Wanted(LINES))
         """What is read."""
         self._seen: dict[str, ContainerNode] = {}
+        self._placed: set[str] = set()
+        """The containers of which it was looked what they wrote in lives that are over."""
+        self._kept_at: dict[str, str] = {}
+        """Who told what is shown of those."""
         self._names: list[str] = []
         self._held: tuple[int, int] | None = None
         """The number of the line on top, and which of its rows; None while the end is followed."""
@@ -128,10 +134,53 @@ class LogScreen(FrameScreen):
         """Read what is in the rows by now, and show the lines."""
         there: dict[str, ContainerNode] = {node.key: node for node in self._containers(snapshot)}
         self._seen.update(there)
-        feeds: dict[str, Open] = {key: partial(self._open, key) for key in there}
+        feeds: dict[str, Open] = {key: partial(self._open, key) for key, node in there.items() if not node.is_gone}
         self.output.follow(dict(sorted(feeds.items(), key=lambda item: self._seen[item[0]].name)))
+        self._take()
         self._draw_lines(width)
         return [self._status(width)]
+
+    def _place_pasts(self) -> int | None:
+        """Put what was written in lives that are over above the rest; return from which number on something is new."""
+        since: int | None = None
+        for key in [key for key in self._seen if key not in self._placed]:
+            node = self._seen[key]
+            changed = self._place_gone(node) if node.is_gone else self._place_before(node)
+            if changed is not None:
+                since = changed if since is None else min(since, changed)
+        return since
+
+    def _kept(self, node: ContainerNode) -> LastLines | None:
+        return self._inside.last_lines(node.key) if self._inside.last_lines is not None else None
+
+    def _place_gone(self, node: ContainerNode) -> int | None:
+        """Put what one that is gone wrote last; where it was being read, only how it ended."""
+        kept, known = self._kept(node), self.output.lines_of(node.key)
+        if not known and (kept is None or not kept.lines):
+            return None
+        return self._put(node, of_gone(node, None if known else kept), kept)
+
+    def _place_before(self, node: ContainerNode) -> int | None:
+        """Put what one wrote before it was started again, or else what the one before it did."""
+        if self.snapshot is None or (self.output.is_asking and not self.output.lines_of(node.key)):
+            # What it tells itself goes as far back, perhaps.
+            return None
+        kept, old = self._kept(node), predecessor(self.snapshot, node)
+        if kept is not None:
+            past = older_than(before_start(node, kept), self.output.lines_of(node.key))
+            self._placed.add(node.key)
+            return None if past is None else self._put(node, past, kept)
+        if old is not None and old.key not in self._placed:
+            self._placed.add(node.key)
+            self._seen[old.key] = old
+            return self._place_gone(old)
+        return None
+
+    def _put(self, node: ContainerNode, past: Past, kept: LastLines | None) -> int:
+        self._placed.add(node.key)
+        if past.lines and kept is not None:
+            self._kept_at[node.key] = kept.where
+        return self.output.put(node.key, past.lines, past.note, past.at_ns)
 
     def _containers(self, snapshot: Snapshot) -> list[ContainerNode]:
         """Return what is in the rows, sandboxes left out, which write nothing."""
@@ -150,16 +199,23 @@ class LogScreen(FrameScreen):
 
     def _look(self) -> None:
         """Take what has come, and draw it."""
-        since = self.output.take()
-        if since is not None:
-            self._scanned = min(self._scanned, since)
-            if len(self._names) != len(self.output.keys):
-                self._names = [printable(self._seen[key].name) for key in self.output.keys]
+        since = self._take()
         is_behind = self.view.only is not None and self._scanned < self.output.ring.end
         if is_behind:
             self._scan()
         if (since is not None or is_behind) and self.is_current:
             self._redraw_lines()
+
+    def _take(self) -> int | None:
+        """Take what has come, and what was kept; return the number from which on something is new."""
+        news = [number for number in (self.output.take(), self._place_pasts()) if number is not None]
+        if not news:
+            return None
+        since = min(news)
+        self._scanned = min(self._scanned, since)
+        if len(self._names) != len(self.output.keys):
+            self._names = [printable(self._seen[key].name) for key in self.output.keys]
+        return since
 
     def _scan(self) -> None:
         """Look through lines for what is asked for, for a while."""
@@ -180,7 +236,7 @@ class LogScreen(FrameScreen):
 
     def _rows_of(self, width: int) -> Callable[[int], list[Spans]]:
         ring, view, numbers = self.output.ring, self.view, self._numbers
-        names = self._names if len(self._names) > 1 else []
+        names = self._names if len(set(self._names)) > 1 else []
         now_ns = self.snapshot.sample.wall_ns if self.snapshot is not None else time.time_ns()
 
         @cache
@@ -230,6 +286,13 @@ class LogScreen(FrameScreen):
             remedy = f": {printable(problem.remedy)}" if problem.remedy else ""
             who = f"{names[key]}: " if several else ""
             notes.append([Span(f" {who}{printable(problem.message)}{remedy}", Tone.WARN)])
+        now_ns = self.snapshot.sample.wall_ns if self.snapshot is not None else 0
+        for key, node in self._seen.items():
+            if node.is_gone and key not in self._placed and key not in names:
+                who = f"{printable(node.name)}: " if len(self._seen) > 1 else ""
+                is_kept = self._inside.last_lines is not None
+                text = nothing_text(node, self._kept(node), now_ns, is_kept=is_kept)
+                notes.append([Span(f" {who}{printable(text)}", Tone.WARN)])
         if self.output.unread:
             notes.append([Span(f" {self.output.unread} more containers are not read", Tone.WARN)])
         if not notes and not self._numbers:
@@ -245,7 +308,7 @@ class LogScreen(FrameScreen):
 
     def _status(self, width: int) -> Spans:
         """Write what is shown, and how."""
-        place = printable(place_text(self.output.places()))
+        place = printable(place_text(self._kept_at | self.output.places()))
         left = [Span(" logs ", Tone.DIM), Span(printable(self._title), Tone.STRONG)]
         if place:
             left.append(Span(f"  from {place}", Tone.DIM))
@@ -453,6 +516,7 @@ class LogScreen(FrameScreen):
         self.output = Output(wanted)
         self._held = self._found = None
         self._matching, self._scanned, self._names = [], 0, []
+        self._placed, self._kept_at = set(), {}
         self.redraw()
 
     def action_keep(self) -> None:
@@ -465,7 +529,7 @@ class LogScreen(FrameScreen):
         """Write the lines that are shown into a file, which the screen does not wait for."""
         if not text.strip():
             return
-        view, names = self.view, self._names if len(self._names) > 1 else []
+        view, names = self.view, self._names if len(set(self._names)) > 1 else []
         entries = [self.output.ring.entry(number) for number in self._numbers]
 
         def write() -> None:

@@ -20,7 +20,7 @@ from topcon.text import printable
 from topcon.ui.bindings import Place, key_text
 from topcon.ui.filtering import Matches, next_match
 from topcon.ui.marks import PREFIX, between, containers_of, inside_of, keys_of, marked, settled, toggled
-from topcon.ui.messages import Said, ShellAsked
+from topcon.ui.messages import BackAsked, Said, ShellAsked
 from topcon.ui.table import Moment
 from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandBar
@@ -150,18 +150,18 @@ class TreeScreen(Screen[None]):
 
     def _empty(self, snapshot: Snapshot) -> str:
         if not snapshot.containers:
-            return "no containers on this host; one that starts appears here within a second"
+            return "no containers on this host yet; topcon demo plays one that has some"
         if self.view.filter and not self.matches(snapshot):
             return f"nothing matches /{printable(self.filter_text)}; esc shows all"
         if self.view.only_sick:
             return "nothing is sick; z shows all"
-        return "nothing but what is hidden; a, x and b show it"
+        return "nothing but what is hidden; a, x, b and _ show it"
 
-    def pressed(self, key: str) -> None:
+    def pressed(self, key: str, *, is_told: bool = True) -> None:
         """From the first key on the cursor belongs to the person; one that can do nothing here says why."""
         self.query_one(TreeTable).hold()
         active = self.active_bindings.get(key)
-        if active is not None and active.enabled:
+        if (active is not None and active.enabled) or not is_told:
             return
         if active is None:
             self.post_message(Said(f"{key_text(key)} does nothing here; ? shows the keys"))
@@ -246,7 +246,7 @@ class TreeScreen(Screen[None]):
         if not all(map(is_, seen, self._verbs_seen)):
             nodes = [snapshot.containers[key] for key in keys_of(marks) if key in snapshot.containers]
             if not nodes and row is not None:
-                nodes = list(inside_of(row))
+                nodes = [each for each in inside_of(row) if not each.is_gone]
             alike = {(each.info.state, each.info.runtime): each for each in nodes}
             self._verbs = frozenset(verb for each in alike.values() for verb in self._acting.verbs(each))
             self._verbs_seen = seen
@@ -314,7 +314,8 @@ class TreeScreen(Screen[None]):
         """Mark the stopped ones that are shown, and ask whether to remove them."""
         if self._acting is None or self.snapshot is None:
             return
-        stopped = [each for each in self._all_rows() if each.container and each.container.info.state.is_stopped]
+        nodes = [(each, each.container) for each in self._all_rows() if each.container is not None]
+        stopped = [each for each, node in nodes if node.info.state.is_stopped and not node.is_gone]
         if not stopped:
             self._acting.say("nothing that is shown is stopped")
             return
@@ -447,6 +448,8 @@ class TreeScreen(Screen[None]):
             self.filter_by("")
         elif self.view.marks:
             self.action_unmark()
+        else:
+            self.post_message(BackAsked())
 
     def action_copy(self) -> None:
         """Ask what of the row to copy."""
@@ -554,4 +557,8 @@ class TreeScreen(Screen[None]):
         if self._acting is None:
             self.post_message(Said(f"read-only: there is no {verb}"))
         elif self.snapshot is not None:
-            self._acting.ask(Verb(verb), self._targets(), self.snapshot)
+            targets = self._targets()
+            there = tuple(each for each in targets if not each.is_gone)
+            if targets and not there:
+                self.post_message(Said(f"{targets[0].name} is gone: there is nothing to {verb}"))
+            self._acting.ask(Verb(verb), there, self.snapshot)

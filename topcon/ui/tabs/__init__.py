@@ -79,6 +79,8 @@ class Tab(NamedTuple):
     chosen_process: Callable[[Seen], Member | None] | None = None
     """Returns the process under the cursor, for what is done to it."""
 
+    outlives: bool = False
+    """Whether it has something to say of what is gone."""
     search: Callable[[Any, str], object] | None = None
     """Takes the state and a text, which what is shown shall have in it; returns the new state, with it as ``query``."""
     copies: Callable[[Seen], list[Copy]] | None = None
@@ -86,6 +88,8 @@ class Tab(NamedTuple):
 
     def suits(self, inside: Inside, node: Node | None) -> bool:
         """Whether it can be shown of this."""
+        if node is not None and node.is_gone and not self.outlives:
+            return False
         return (self.look is None or self.is_there(inside)) and (self.is_for_pods or isinstance(node, ContainerNode))
 
 
@@ -96,8 +100,9 @@ TABS: tuple[Tab, ...] = (
         look=look_over,
         every_s=5.0,
         is_for_pods=True,
+        outlives=True,
     ),
-    Tab("charts", charts_entries, start=Charts(), does=CHART_DOES, is_for_pods=True),
+    Tab("charts", charts_entries, start=Charts(), does=CHART_DOES, is_for_pods=True, outlives=True),
     Tab(
         "processes",
         process_entries,
@@ -148,6 +153,7 @@ TABS: tuple[Tab, ...] = (
         event_entries,
         start=EventView(),
         is_for_pods=True,
+        outlives=True,
         heading=event_heading,
         follows_end=True,
         search=looked_for,

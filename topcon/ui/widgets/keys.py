@@ -69,10 +69,16 @@ class Keys(Lines):
         in_order = sorted(screen.active_bindings.values(), key=lambda active: ORDER.get(active.binding.id or "", -1))
         for active in in_order:
             binding = active.binding
-            if binding.show and active.enabled and binding.description and binding.description not in keys.values():
+            is_shown = binding.show and active.enabled and not self._is_refused(binding.action)
+            if is_shown and binding.description and binding.description not in keys.values():
                 keys[key_text(binding.key)] = binding.description
         self._spans = key_spans(list(keys.items()), self.size.width)
         self.show([self._spans])
+
+    def _is_refused(self, action: str) -> bool:
+        """Whether the app would say no."""
+        refusal = getattr(self.app, "refusal", None)
+        return refusal is not None and refusal(action) is not None
 
     async def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse does."""

@@ -84,8 +84,7 @@ class Lines(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Draw a line."""
-        spans = self._lines[y] if y < len(self._lines) else [Span("")]
-        return to_strip(self, spans, self.size.width)
+        return to_strip(self, self._lines[y] if y < len(self._lines) else (), self.size.width)
 
 
 class ScrollLines(ScrollView, can_focus=True):
