@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeHost
+from hypothesis import settings
 
 from topcon.kernel.cgroup import CgroupFs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("topcon", deadline=None)
+settings.load_profile("topcon")
 
 
 @pytest.fixture

@@ -130,6 +130,10 @@ class PlayedHost:
         hierarchies = read_hierarchies(proc_root, cgroup_root)
         return Actions(self.runtimes, processes, AuditLog(audit_log, None), hierarchies=hierarchies)
 
+    def close(self) -> None:
+        """Let go of its files."""
+        self.sampler.close()
+
     def _sampler(self) -> Sampler:
         proc_root, sys_root, cgroup_root = self.roots
         access = Access(10_000)

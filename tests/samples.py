@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import Finding
     from topcon.ui.spans import Span
 
-unhurried = settings(deadline=None)
-"""For properties: nothing is asserted about time."""
-unhurried_in_making = settings(unhurried, suppress_health_check=[HealthCheck.too_slow])
+unhurried_in_making = settings(suppress_health_check=[HealthCheck.too_slow])
 """For those whose examples, such as whole hosts, take long to make."""
 
 JSON = st.recursive(

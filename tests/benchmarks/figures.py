@@ -164,6 +164,9 @@ GOALS = {
     "bytes-idle": Goal("bytes to the terminal, 1,000 idle containers, but for the header with its clock", 0.0, "B/s"),
     "bytes-some": Goal("bytes to the terminal, 5 of 1,000 changing", 2000.0, "B/s"),
     "memory": Goal("memory with 1,000 containers and 10 minutes of history", 120.0, "MB"),
+    "recording-cpu": Goal("recording 1,000 containers each second, 10% active", 3.0, "% of a core"),
+    "recording-size": Goal("the same, on the disk", 40.0, "MB/h"),
+    "recording-jump": Goal("a jump to any time in it, p99", 200.0, "ms"),
     "descriptors": Goal("descriptors left behind by 2,000 containers that came and went", 0.0, "descriptors"),
 }
 

@@ -21,6 +21,7 @@ from daemons import DAEMONS, PODMAN  # noqa: E402  beside this file, and over wh
 from exposition import ENDPOINT  # noqa: E402  the same
 from figures import REPORT, TRIAL, Effort, figure_table, save, write_report  # noqa: E402  the same
 from instructions import INSTRUCTIONS  # noqa: E402  the same
+from recording import RECORDING  # noqa: E402  the same
 from screen import SCREEN  # noqa: E402  the same
 from start import START  # noqa: E402  the same
 from ticks import DESCRIPTORS, TICKS  # noqa: E402  the same
@@ -34,6 +35,7 @@ SUBJECTS = {
     "docker": DAEMONS,
     "podman": PODMAN,
     "endpoint": ENDPOINT,
+    "recording": RECORDING,
 }
 
 

@@ -13,7 +13,7 @@ from cgroups import c_reader, live_cgroups
 from figures import Effort, Figure, Subject, paired
 from sampling import ticking
 
-from topcon.cli import spare_collector
+from topcon.commands.ticking import spare_collector
 from topcon.kernel.discovery import CgroupTree
 from topcon.kernel.files import Access
 from topcon.kernel.mount import CGROUP_ROOT, read_hierarchies

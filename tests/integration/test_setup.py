@@ -82,6 +82,18 @@ def test_systemd_takes_the_unit_and_the_socket(folder: Path, name: str) -> None:
     assert (status, said) == (0, "")
 
 
+@pytest.mark.parametrize("name", ["topcon", "the 100% $HOME; topcon"])
+def test_systemd_takes_the_unit_of_a_recording(folder: Path, name: str) -> None:
+    program = folder / name
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (folder / "topcon-record.service").write_text(systemd.recording_unit([str(program)]))
+
+    status, said = run(folder, "systemd-analyze", "verify", "./topcon-record.service")
+
+    assert (status, said) == (0, "")
+
+
 def test_systemd_misses_a_program_that_is_not_there(folder: Path) -> None:
     (folder / "topcon.service").write_text(systemd.unit([str(folder / "absent")]))
 

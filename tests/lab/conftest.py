@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups env HOME=/nonexistent"
 DAEMONS = ("docker", "containerd")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+"""How long the guest may take, on a host with other things to do; never waited for when all is well."""
 CGROUP_FILES = ("cpu.stat", "memory.current", "memory.max", "pids.current", "io.stat", "cpu.pressure")
 
 Json = dict[str, Any]

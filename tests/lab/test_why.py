@@ -66,7 +66,10 @@ def test_the_standard_workload_has_the_throttled_worker_and_hostnet_and_nothing_
 
     worker = by_name["shop-worker-1", "cpu-throttled"]
     assert status == 2
-    assert "throttled in 100% of its periods by a limit of 0.05 CPUs" in worker["summary"]
+    said = re.search(r"throttled in (\d+)% of its periods by a limit of 0.05 CPUs", worker["summary"])
+    assert said is not None
+    # A period that the emulator has slept through is none in which it wanted to run.
+    assert int(said[1]) >= 90
     assert by_name["hostnet", "shares-host"]["severity"] == "info"
     sick = [each for each in found if each["severity"] != "info"]
     # That one is told for ten minutes.

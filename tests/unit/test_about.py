@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from samples import JSON, unhurried
+from samples import JSON
 
 from topcon.model.about import About, Attachment, HealthCheck
 from topcon.runtimes.about import MOST_CHECKS, MOST_OUTPUT, to_about
@@ -116,7 +116,6 @@ def test_of_many_and_long_checks_the_last_are_kept_and_cut() -> None:
     assert {len(check.output) for check in checks} == {MOST_OUTPUT}
 
 
-@unhurried
 @given(JSON, JSON)
 def test_whatever_it_is_it_is_taken_apart(one: object, other: object) -> None:
     """A runtime may be another than we think, or lie."""

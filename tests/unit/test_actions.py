@@ -31,7 +31,6 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
-    unhurried,
     unsafe,
 )
 
@@ -814,7 +813,6 @@ def test_a_hostile_name_keeps_to_its_line_in_the_log_and_in_the_outcome(desk: De
     assert not unsafe(outcome.text)
 
 
-@unhurried
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_name_and_any_refusal_can_be_read_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, result: str

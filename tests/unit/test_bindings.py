@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 from textual.keys import _character_to_key
 
 from topcon.ui.bindings import (
@@ -91,7 +90,6 @@ def test_what_no_terminal_tells_of_is_no_key(text: str) -> None:
         parse_key(text)
 
 
-@unhurried
 @given(st.text(max_size=12))
 def test_any_text_is_a_key_or_told(text: str) -> None:
     try:
@@ -104,7 +102,6 @@ def test_any_text_is_a_key_or_told(text: str) -> None:
     assert is_same, told
 
 
-@unhurried
 @given(st.characters(codec="utf-8").filter(str.isprintable))
 def test_characters_have_the_names_that_textual_gives_them(character: str) -> None:
     assert to_name(character) == _character_to_key(character)
@@ -173,7 +170,6 @@ def test_what_cannot_be_is_told_and_the_keys_of_the_table_stay(
     assert all(line.startswith(problem) for line, problem in zip(told, problems, strict=True))
 
 
-@unhurried
 @given(st.dictionaries(st.sampled_from(ids()), st.lists(st.sampled_from("abcqrsS?/:"), max_size=3), max_size=6))
 def test_whatever_a_person_wants_no_key_means_two_things(asked: dict[str, list[str]]) -> None:
     keymap, problems = checked(asked)

@@ -70,6 +70,7 @@ V2_FILES = V2_CORE | {
     "cpu.max": "50000 100000\n",
     "memory.current": "1000\n",
     "memory.max": "2000\n",
+    "memory.high": "1800\n",
     "memory.peak": "1500\n",
     "memory.swap.current": "30\n",
     "memory.stat": "anon 400\nfile 500\nkernel 10\ninactive_anon 7\ninactive_file 200\nactive_file 201\n"
@@ -120,6 +121,7 @@ MEMORY = MemoryStat(
     events_high=6,
     events_max=5,
     oom_group_kill=7,
+    high=1800,
     active_file=201,
     file_mapped=202,
     file_dirty=203,
@@ -222,6 +224,7 @@ def test_the_root_has_no_current_memory_and_no_limits(host: FakeHost) -> None:
     [
         ("memory.peak", {"peak": None}),
         ("memory.swap.current", {"swap_current": None}),
+        ("memory.high", {"high": None}),
         ("memory.events.local", {"oom_kill_local": None}),
         ("memory.events", dict.fromkeys(("oom_kill", "events_high", "events_max", "oom_group_kill"))),
         ("memory.stat", dict.fromkeys(MEMORY_STAT_FIELDS)),
@@ -764,6 +767,7 @@ MALFORMED = [
     ("cpu.max", "50000\n", "cpu_max"),
     ("memory.current", "many\n", "memory"),
     ("memory.max", "-\n", "memory"),
+    ("memory.high", "-\n", "memory"),
     ("memory.peak", "\n", "memory"),
     ("memory.swap.current", "1 2\n", "memory"),
     ("memory.stat", "anon x\nfile 1\ninactive_file 1\n", "memory"),
@@ -940,7 +944,7 @@ class Ticking:
 
 
 HOT = {"cpu.stat", "memory.current"}
-COLD = {"cpu.max", "memory.max", "pids.max"}
+COLD = {"cpu.max", "memory.max", "memory.high", "pids.max"}
 ALL = V2_FILES.keys() - {"cgroup.procs"}
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import SECOND_NS, text_of, unhurried
+from samples import SECOND_NS, text_of
 
 from topcon.ui.chart import (
     ACROSS,
@@ -38,7 +38,6 @@ def drawn(*dots: float | None, top: float = 4.0, rows: int = 1, **options: objec
 # Time
 
 
-@unhurried
 @given(st.integers(0, 1 << 62), st.integers(1, 10_000), st.integers(1, 400))
 def test_a_window_ends_with_the_column_that_now_is_in(now_ns: int, span_s: int, columns: int) -> None:
     over = window(now_ns, span_s, columns)
@@ -90,7 +89,6 @@ def test_what_was_before_anything_was_known_is_blank() -> None:
     assert spread_out([], [20], over) == spread_out([1.0], [], over) == [None] * 6
 
 
-@unhurried
 @given(
     st.lists(st.one_of(st.none(), st.floats(0, 100)), max_size=50),
     st.lists(st.integers(1, 50), max_size=50),
@@ -220,7 +218,6 @@ def test_the_clock_of_the_day_may_be_another() -> None:
     assert "09:00:30" in line
 
 
-@unhurried
 @given(st.integers(0, 1 << 60), st.integers(1, 1 << 43), st.integers(1, 300), st.booleans())
 def test_the_axis_is_as_wide_as_the_area(begin_ns: int, column_ns: int, columns: int, has_cursor: bool) -> None:
     over = Window(begin_ns, column_ns, columns)

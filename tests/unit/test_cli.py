@@ -19,15 +19,19 @@ from urllib.error import HTTPError, URLError
 import psutil
 import pytest
 from fakes import START_WALL_NS, FakeHost, FakeRuntimes, FakeWatch
+from running import PATIENCE_S, Answer, Running, Said
 from samples import HOSTILE_NAMES, container_id, docker_key, info_of, sample_of, snapshot_after, unsafe
 
-from topcon import __version__, cli
+from topcon import __version__, cli, wiring
 from topcon.actions import Actions, Outcome, Verb, Way
+from topcon.commands import ticking
+from topcon.commands.ticking import end_profile, pace_teller
 from topcon.config import default_file
 from topcon.errors import HostUnreadable, ParseError
 from topcon.findings import Threshold, Thresholds
 from topcon.model.sample import OwnSample, Problem, RuntimeSample, State
 from topcon.profile import Profile
+from topcon.recording.reader import Reader
 from topcon.sampler import SamplerThread
 from topcon.setup import DASHBOARD_NAMES
 from topcon.setup.dashboards import DASHBOARDS
@@ -49,23 +53,6 @@ if TYPE_CHECKING:
 NAMES = "containerd, cri-o, docker, incus, podman"
 COMMANDS = ("serve", "ps", "doctor", "stop", "restart", "pause", "unpause", "kill")
 VERBS = COMMANDS[3:]
-PATIENCE_S = 10.0
-"""How long a thread or a program may take on a busy machine; never waited for when all is well."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def line(self) -> str:
-        """The one line that was said of what went wrong."""
-        assert self.out == ""
-        assert self.err.count("\n") == 1, self.err
-        assert self.err.endswith("\n")
-        return self.err[:-1]
 
 
 @pytest.fixture(autouse=True)
@@ -214,13 +201,13 @@ def failing(error: BaseException) -> Callable[..., NoReturn]:
 def test_each_kind_of_end_has_its_status(
     run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, error: BaseException, expected: Answer
 ) -> None:
-    monkeypatch.setattr(cli, "build_runtimes", failing(error))
+    monkeypatch.setattr(wiring, "build_runtimes", failing(error))
 
     assert run("ps") == expected
 
 
 def test_a_bug_is_not_made_a_message_of(run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "build_runtimes", failing(ZeroDivisionError()))
+    monkeypatch.setattr(wiring, "build_runtimes", failing(ZeroDivisionError()))
 
     with pytest.raises(ZeroDivisionError):
         run("ps")
@@ -528,9 +515,9 @@ def desk(host: FakeHost, run: Callable[..., Answer], monkeypatch: pytest.MonkeyP
         assert runtimes
         return None if config.read_only else desk.actions
 
-    monkeypatch.setattr(cli, "build_runtimes", lambda _: Runtimes([docker]))
-    monkeypatch.setattr(cli, "build_sampler", build_sampler)
-    monkeypatch.setattr(cli, "build_actions", build_actions)
+    monkeypatch.setattr(wiring, "build_runtimes", lambda _: Runtimes([docker]))
+    monkeypatch.setattr(wiring, "build_sampler", build_sampler)
+    monkeypatch.setattr(wiring, "build_actions", build_actions)
     return desk
 
 
@@ -710,6 +697,8 @@ class App:
     """A screen that shows nothing, and quits once it has been given a snapshot."""
 
     made: ClassVar[list[App]] = []
+    begin: ClassVar[Callable[[App], object]]
+    """What somebody does at once."""
 
     def __init__(self, follow: Callable[..., Following], **options: Any) -> None:
         self.follow = follow
@@ -720,6 +709,7 @@ class App:
     def run_until_quit(self) -> int:
         has_come = threading.Event()
         failures: list[BaseException] = []
+        self.begin()
 
         def on_snapshot(snapshot: Snapshot) -> None:
             self.snapshots.append(snapshot)
@@ -738,9 +728,10 @@ def screen(
 ) -> Callable[..., tuple[Answer, App]]:
     """Run topcon at a terminal, over the host made of files."""
 
-    def screen(*arguments: str) -> tuple[Answer, App]:
+    def screen(*arguments: str, begin: Callable[[App], object] = lambda _: None) -> tuple[Answer, App]:
         monkeypatch.setattr(topcon_app, "TopconApp", App)
         monkeypatch.setattr(App, "made", [])
+        monkeypatch.setattr(App, "begin", begin, raising=False)
         monkeypatch.setattr(sys, "stdin", Terminal())
         for stream in (sys.stdout, sys.stderr):
             monkeypatch.setattr(stream, "isatty", lambda: True)
@@ -760,6 +751,26 @@ def test_the_screen_begins_with_a_snapshot_and_is_given_more(screen: Callable[..
     assert isinstance(app.options["actions"], Actions)
     assert app.options["endpoint"] is None
     assert app.options["interval_s"] == 0.1
+
+
+@pytest.mark.parametrize("options", [(), ("--read-only",)])
+def test_quitting_ends_a_recording_and_says_what_is_in_it(
+    screen: Callable[..., tuple[Answer, App]], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "now.topcon"
+
+    def begin(app: App) -> None:
+        app.options["records"].begin(path, app.options["first"].sample.host)
+
+    answer, app = screen(*options, begin=begin)
+
+    with Reader(path) as reader:
+        assert not reader.is_written
+        count = len(reader.times)
+    assert count >= len(app.snapshots) >= 1
+    assert answer.status == 3
+    assert answer.err.startswith(f"topcon: recorded {count} sample")
+    assert answer.err.endswith(f" in {path}\n")
 
 
 def test_the_screen_is_told_what_was_asked_for(screen: Callable[..., tuple[Answer, App]]) -> None:
@@ -864,7 +875,7 @@ def slowed(at_s: float, interval_s: float) -> Snapshot:
 
 
 def test_serve_says_when_it_is_slowed_and_when_it_has_not_been_for_a_while() -> None:
-    tell = cli._pace_teller()
+    tell = pace_teller()
 
     told = [
         tell(slowed(at_s, interval_s))
@@ -879,14 +890,14 @@ def test_serve_says_when_it_is_slowed_and_when_it_has_not_been_for_a_while() -> 
 
 
 def test_without_a_budget_serve_says_nothing_of_its_pace() -> None:
-    assert cli._pace_teller()(snapshot_after(sample_of(own=OwnSample(0.0, None, 2.0, 1.0, None)))) is None
-    assert cli._pace_teller()(snapshot_after(sample_of())) is None
+    assert pace_teller()(snapshot_after(sample_of(own=OwnSample(0.0, None, 2.0, 1.0, None)))) is None
+    assert pace_teller()(snapshot_after(sample_of())) is None
 
 
 def test_serve_says_that_it_is_slowed_and_leaves_its_profile(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, serve: Callable[..., Running], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_pace_teller", lambda: lambda _: "samples every 4.2 s")
+    monkeypatch.setattr(ticking, "pace_teller", lambda: lambda _: "samples every 4.2 s")
     path = tmp_path / "p.txt"
     serving = serve("--host-root", str(host.root), "--listen", "127.0.0.1:0", "--profile", str(path))
     said.wait_for("topcon: samples every 4.2 s\n")
@@ -900,57 +911,9 @@ def test_serve_says_that_it_is_slowed_and_leaves_its_profile(
 def test_a_profile_that_cannot_be_written_at_the_end_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli._end_profile(Profile(tmp_path / "nowhere/p.txt"))
+    end_profile(Profile(tmp_path / "nowhere/p.txt"))
 
     assert capsys.readouterr().err == "topcon: cannot write the profile: No such file or directory\n"
-
-
-class Serving:
-    """``topcon serve`` on a thread, which gets the signals."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.ended: list[int | BaseException] = []
-        self._thread = threading.Thread(target=self._serve, args=arguments)
-
-    def _serve(self, *arguments: str) -> None:
-        try:
-            self.ended.append(cli.main(["serve", "--interval", "0.1", *arguments]))
-        except BaseException as error:  # noqa: BLE001  looked at by the test
-            self.ended.append(error)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def end(self, number: int) -> int | BaseException:
-        if self._thread.is_alive():
-            assert self._thread.ident is not None
-            signal.pthread_kill(self._thread.ident, number)
-        return self.wait()
-
-    def wait(self) -> int | BaseException:
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-        return self.ended[0]
-
-
-class Said(io.StringIO):
-    """A standard error that can be waited at."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = threading.Condition()
-
-    def write(self, text: str) -> int:
-        with self._changed:
-            count = super().write(text)
-            self._changed.notify_all()
-            return count
-
-    def wait_for(self, words: str) -> str:
-        """Wait until something has been said, and return all that has been."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: words in self.getvalue(), PATIENCE_S), self.getvalue()
-            return self.getvalue()
 
 
 @pytest.fixture
@@ -960,19 +923,19 @@ def said() -> Said:
 
 @pytest.fixture(autouse=True)
 def _signals_come() -> Iterator[None]:
-    """Serving holds signals back to its end, which is otherwise that of the process."""
+    """Running holds signals back to its end, which is otherwise that of the process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @pytest.fixture
-def serve(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Serving]]:
+def serve(said: Said, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Running]]:
     """Begin to serve; what still does so after the test is told to end."""
-    begun: list[Serving] = []
+    begun: list[Running] = []
 
-    def serve(*arguments: str) -> Serving:
-        serving = Serving(*arguments)
+    def serve(*arguments: str) -> Running:
+        serving = Running("serve", "--interval", "0.1", *arguments)
         monkeypatch.setattr(sys, "stderr", said)
         begun.append(serving)
         serving.start()
@@ -991,7 +954,7 @@ def url_in(text: str) -> str:
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, cli.EXIT_INTERRUPTED)]
 )
 def test_serve_serves_until_it_is_told_to_end(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, number: int, status: int
+    host: FakeHost, serve: Callable[..., Running], said: Said, number: int, status: int
 ) -> None:
     add(host, "web", 100, current=4096)
     serving = serve("--host-root", str(host.root), "--listen", "127.0.0.1:0")
@@ -1004,7 +967,7 @@ def test_serve_serves_until_it_is_told_to_end(
 
 
 def test_serve_logs_a_problem_when_it_begins_and_when_it_is_over(
-    desk: Desk, serve: Callable[..., Serving], said: Said
+    desk: Desk, serve: Callable[..., Running], said: Said
 ) -> None:
     serve("--listen", "127.0.0.1:0")
     said.wait_for(" serves ")
@@ -1021,7 +984,7 @@ def test_serve_logs_a_problem_when_it_begins_and_when_it_is_over(
 
 
 def test_serve_logs_all_that_is_wrong_in_the_file(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path
+    host: FakeHost, serve: Callable[..., Running], said: Said, tmp_path: Path
 ) -> None:
     file = tmp_path / "topcon.toml"
     file.write_text("inter_val = 3\nlissen = 1\n")
@@ -1032,7 +995,7 @@ def test_serve_logs_all_that_is_wrong_in_the_file(
 
 
 def test_serve_listens_at_all_addresses_and_tells_the_service_manager(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, serve: Callable[..., Running], said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -1050,7 +1013,7 @@ def test_serve_listens_at_all_addresses_and_tells_the_service_manager(
 
 
 def test_serve_says_once_that_anybody_can_read_it(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path
+    host: FakeHost, serve: Callable[..., Running], said: Said, tmp_path: Path
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("{}")
@@ -1065,7 +1028,7 @@ def test_serve_says_once_that_anybody_can_read_it(
 
 
 def test_serve_keeps_the_old_passwords_when_the_new_are_broken_and_says_so(
-    host: FakeHost, serve: Callable[..., Serving], said: Said, tmp_path: Path
+    host: FakeHost, serve: Callable[..., Running], said: Said, tmp_path: Path
 ) -> None:
     file = tmp_path / "web.yml"
     file.write_text("basic_auth_users: {alice: $2b$04$Tv0DjmRh8YwkuJmSrZGPTeJ3TIdWgT6jsw4UeB7nHZkgDzVfK1f0i}")
@@ -1084,9 +1047,8 @@ def test_serve_keeps_the_old_passwords_when_the_new_are_broken_and_says_so(
 
 
 def test_serve_of_a_host_that_cannot_be_read_leaves_no_socket(
-    host: FakeHost, run: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, run: Callable[..., Answer], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     host.write("proc/uptime", "nonsense\n")
     answer = run("serve", "--host-root", str(host.root), "--listen", f"unix:{tmp_path}/topcon.sock")
 
@@ -1103,7 +1065,7 @@ def test_serve_with_a_file_that_is_wrong_exits_64(host: FakeHost, run: Callable[
     assert answer.line == f"topcon: {file}:1: tls: there is no such key in the file"
 
 
-def test_serve_ends_with_a_bug_of_its_own(desk: Desk, serve: Callable[..., Serving], said: Said) -> None:
+def test_serve_ends_with_a_bug_of_its_own(desk: Desk, serve: Callable[..., Running], said: Said) -> None:
     serving = serve("--listen", "127.0.0.1:0")
     said.wait_for(" serves ")
 
@@ -1119,9 +1081,8 @@ def test_serve_ends_with_a_bug_of_its_own(desk: Desk, serve: Callable[..., Servi
 
 @pytest.mark.parametrize("address", ["203.0.113.7:9338", f"{'a' * 64}:9338"])
 def test_serve_at_an_address_that_is_not_ours_exits_69(
-    host: FakeHost, run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, address: str
+    host: FakeHost, run: Callable[..., Answer], address: str
 ) -> None:
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     answer = run("serve", "--host-root", str(host.root), "--listen", address)
 
     assert answer.status == 69
@@ -1130,15 +1091,13 @@ def test_serve_at_an_address_that_is_not_ours_exits_69(
 
 def test_serve_at_a_port_in_use_exits_69(
     host: FakeHost,
-    serve: Callable[..., Serving],
+    serve: Callable[..., Running],
     said: Said,
     run: Callable[..., Answer],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     roots = ("--host-root", str(host.root))
     serve(*roots, "--listen", "127.0.0.1:0")
     port = url_in(said.wait_for(" serves ")).rsplit(":", 1)[1].split("/")[0]
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
 
     assert run("serve", *roots, "--listen", f"127.0.0.1:{port}").status == 69
     assert f"topcon: cannot listen at 127.0.0.1:{port}: address already in use" in said.getvalue()
@@ -1151,6 +1110,7 @@ def test_serve_at_a_port_in_use_exits_69(
     ("arguments", "text"),
     [
         (["systemd"], "ProtectSystem=strict"),
+        (["systemd", "--record"], "StateDirectory=topcon"),
         (["prometheus"], "127.0.0.1:9338"),
         (["prometheus", "--listen", "10.0.0.7:9100"], "10.0.0.7:9100"),
         (["alerts"], "- alert: ContainerCpuThrottled"),

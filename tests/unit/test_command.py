@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.config import INTERVAL_SETTING
 from topcon.ui.command import COMMANDS, Argument, Command, offers, parse_command, parse_saved, parse_thing
@@ -76,7 +75,6 @@ def test_what_makes_no_sense_is_told_with_what_was_expected(text: str, expected:
     assert str(caught.value) == expected
 
 
-@unhurried
 @given(st.text())
 def test_any_text_is_a_command_or_told_in_one_line(text: str) -> None:
     try:
@@ -142,7 +140,6 @@ def test_what_leads_nowhere_is_offered_nothing(typed: str) -> None:
     assert texts(typed) == []
 
 
-@unhurried
 @given(st.text())
 def test_what_is_offered_whole_is_understood(text: str) -> None:
     for offer in offers(text, COMMANDS, ARGUMENTS):

@@ -6,7 +6,7 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import node_of, running, sample_of, snapshot_after, unhurried
+from samples import node_of, running, sample_of, snapshot_after
 
 from topcon.model.sample import Port
 from topcon.ui.copying import copies, plain
@@ -43,7 +43,6 @@ def test_no_two_letters_are_the_same() -> None:
     assert len(letters) == len(set(letters))
 
 
-@unhurried
 @given(st.text())
 def test_text_stays_as_it_is_but_for_controls(text: str) -> None:
     kept = plain(text)

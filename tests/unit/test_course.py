@@ -20,7 +20,6 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
-    unhurried,
 )
 
 from topcon.model.course import NO_COURSE, REMEMBERED, STEP, STEPS, STRIDE, TICKS, Kind, Times
@@ -57,7 +56,6 @@ def close(value: float | None) -> object:
 VALUES = st.one_of(st.none(), st.integers(0, 1 << 20).map(float))
 
 
-@unhurried
 @given(st.lists(VALUES, max_size=3 * TICKS), st.integers(0, 100), st.integers(0, 40))
 def test_the_last_minute_is_as_it_was(values: list[float | None], first: int, later: int) -> None:
     """Whatever has not been added since is as the newest."""
@@ -74,7 +72,6 @@ def test_the_last_minute_is_as_it_was(values: list[float | None], first: int, la
     assert len(shown) <= min(len(expected) + STEP, TICKS)
 
 
-@unhurried
 @given(st.lists(st.tuples(VALUES, st.integers(1, 2 * STRIDE)), min_size=1, max_size=40), st.integers(0, 100))
 def test_what_is_older_is_the_mean_of_its_step(runs: list[tuple[float | None, int]], first: int) -> None:
     values = [value for value, ticks in runs for _ in range(ticks)]
@@ -220,3 +217,11 @@ def test_an_idle_container_keeps_the_very_same_course() -> None:
 
     assert courses[2] is courses[3] is courses[4]
     assert len(snapshot.times.all_ns) == 5 if snapshot else False
+
+
+def test_ticks_took_as_long_as_they_were_apart() -> None:
+    times = Times()
+    for second in (0, 1, 2, 8, 14):
+        times = times.grown(second * SECOND_NS)
+
+    assert [times.seconds_of(ticks) for ticks in range(6)] == [0.0, 6.0, 12.0, 13.0, 14.0, None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import process_of, unhurried
+from samples import process_of
 
 from topcon.errors import ActionFailed
 from topcon.kernel import enter as module
@@ -60,7 +60,6 @@ def test_what_an_old_kernel_does_not_tell_is_unknown() -> None:
     assert worn.has_no_new_privs is None
 
 
-@unhurried
 @given(st.binary(max_size=300))
 def test_any_bytes_are_some_status_and_some_map(data: bytes) -> None:
     parse_worn(data)

@@ -21,7 +21,7 @@ WARM = {"memory.peak": "2000\n", "memory.swap.current": "0\n", "pids.current": "
 COLD = {"memory.max": "max\n", "pids.max": "max\n"}
 FILES = HOT | WARM | COLD
 WEB, DB = CgroupPath("/web"), CgroupPath("/db")
-FILES_OF_VERSION_2 = 16
+FILES_OF_VERSION_2 = 17
 """How many files of a cgroup are read, whether they are there or not."""
 
 

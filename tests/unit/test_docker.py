@@ -21,7 +21,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import ContainerId, ContainerInfo, Health, LogLine, Port, Role, Source, State, Volume
@@ -395,7 +394,6 @@ def test_a_time_of_docker(text: str | None, time_ns: int | None) -> None:
     assert parse_time(text) == time_ns
 
 
-@unhurried
 @given(st.integers(0, 4_000_000_000 * 10**9))
 def test_times_come_back_as_they_were(time_ns: int) -> None:
     seconds, fraction = divmod(time_ns, 10**9)
@@ -424,7 +422,6 @@ def is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
-@unhurried
 @given(st.text() | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", fullmatch=True))
 def test_any_text_is_a_time_or_none(text: str) -> None:
     assert isinstance(parse_time(text), int | None)
@@ -476,7 +473,6 @@ JSON = st.recursive(
 )
 
 
-@unhurried
 @given(st.text() | st.lists(JSON.map(json.dumps)).map("\n".join))
 @example("3\n")
 @example("[]\n")

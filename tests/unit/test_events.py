@@ -20,7 +20,6 @@ from samples import (
     sample_of,
     stopped,
     unclaimed,
-    unhurried,
 )
 
 from topcon.events import KEPT_NS, OVER_NS, events_after, exit_words
@@ -533,7 +532,6 @@ def test_what_an_exit_code_means(code: int | None, text: str) -> None:
 STATES = st.sampled_from([None, State.RUNNING, State.PAUSED, State.EXITED, State.UNKNOWN, State.RESTARTING])
 
 
-@unhurried
 @given(st.lists(st.lists(STATES, min_size=3, max_size=3), min_size=2, max_size=6), st.data())
 def test_whatever_happens_the_same_is_told_again_and_in_order(
     steps: list[list[State | None]], data: st.DataObject

@@ -10,7 +10,7 @@ import pytest
 from fakes import START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import SECOND_NS, docker_key, node_of, pod_of, text_of, tree_of, unhurried, unsafe
+from samples import SECOND_NS, docker_key, node_of, pod_of, text_of, tree_of, unsafe
 
 from topcon.model.event import Event, Events, Kind
 from topcon.model.snapshot import Severity
@@ -148,7 +148,6 @@ def test_where_what_was_there_has_changed_all_is_written_anew(now: tuple[int, ..
     assert written(before, chosen, NOON_NS).entries == log(chosen).entries
 
 
-@unhurried
 @given(st.text(), st.text(), st.text(), st.integers(1, 200))
 def test_no_line_is_longer_than_the_screen_or_orders_it_about(name: str, pod: str, text: str, width: int) -> None:
     for entry in log([event(name, pod=pod, text=text)], width).entries:

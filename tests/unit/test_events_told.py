@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ParseError
 from topcon.model.event import Kind, Told
@@ -150,7 +149,6 @@ JSON = st.recursive(
 )
 
 
-@unhurried
 @given(st.text() | st.lists(JSON.map(json.dumps)).map("\n".join))
 def test_any_text_tells_something_or_nothing_or_is_a_parse_error(text: str) -> None:
     try:

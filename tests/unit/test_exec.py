@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ActionFailed
 from topcon.model.shell import Size
@@ -210,7 +209,6 @@ def test_no_daemon(tmp_path: Path) -> None:
         execute(JsonSocket(str(tmp_path / "none")), "", "a", ("sh",), SIZE, ())
 
 
-@unhurried
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_head_or_are_refused(data: bytes) -> None:
     try:

@@ -36,7 +36,6 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
-    unhurried,
     unhurried_in_making,
     unsafe,
 )
@@ -454,7 +453,6 @@ def test_a_hostile_name_stays_in_its_label(name: str) -> None:
     assert labels["name"] == labels["image"] == labels["container_label_com_docker_compose_project"]
 
 
-@unhurried
 @given(st.text(max_size=30))
 @example("\u034f")
 def test_any_name_can_be_read_back(name: str) -> None:
@@ -560,7 +558,6 @@ def as_the_library_writes(kind: str, name: str, help_: str, names: list[str], ro
     return generate_latest(SimpleNamespace(collect=lambda: [family]))  # type: ignore[arg-type] # it is only collected
 
 
-@unhurried
 @given(
     st.sampled_from([COUNTER, GAUGE]),
     st.from_regex(r"[a-z][a-z0-9_]{0,8}[a-z]", fullmatch=True),
@@ -601,7 +598,6 @@ def test_numbers(value: float, expected: str) -> None:
     assert number(value) == expected
 
 
-@unhurried
 @given(NUMBERS)
 def test_a_number_reads_back_as_the_same(value: float) -> None:
     read = float(number(value))

@@ -9,7 +9,7 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, container_id, node_of, pod_of, unhurried
+from samples import HOSTILE_NAMES, container_id, node_of, pod_of
 
 from topcon.filter import (
     MOST_NAMED,
@@ -122,13 +122,11 @@ def test_what_a_hostile_name_holds_can_be_searched_for(name: str) -> None:
     assert parse_filter(name).matches(pod_of(node), node)
 
 
-@unhurried
 @given(WORDS, WORDS)
 def test_a_further_word_never_shows_more(words: list[str], more: list[str]) -> None:
     assert matches(" ".join(words)) >= matches(" ".join([*words, *more]))
 
 
-@unhurried
 @given(WORDS, st.randoms())
 def test_the_order_of_the_words_does_not_matter(words: list[str], random: object) -> None:
     shuffled = list(words)
@@ -366,7 +364,6 @@ def test_patterns_that_people_write_are_taken(pattern: str) -> None:
     assert parse_filter(f"/{pattern}/")
 
 
-@unhurried
 @given(st.lists(st.sampled_from(["a", "b", ".", "[ab]", "(", ")", "|", "*", "+", "?", "{2}", "{0,9}"]), max_size=12))
 def test_no_pattern_that_is_taken_takes_for_ever(pieces: list[str]) -> None:
     try:
@@ -418,7 +415,6 @@ def test_the_page_about_filters_names_every_field() -> None:
     assert [each.name for each in (*TEXT_FIELDS, *NUMBER_FIELDS) if f"| `{each.name}` | {each.help}" not in page] == []
 
 
-@unhurried
 @given(st.text() | st.text("ab:<>=!|()/\\\"'@.% 0cpuame", max_size=20))
 def test_any_text_is_a_filter_or_is_refused_at_a_place_in_it(text: str) -> None:
     try:
@@ -432,7 +428,6 @@ def test_any_text_is_a_filter_or_is_refused_at_a_place_in_it(text: str) -> None:
     assert 0 <= wrong.at <= len(text)
 
 
-@unhurried
 @given(st.text(min_size=1), st.text(max_size=3), st.text(max_size=3))
 def test_any_text_can_be_looked_for_in_quotes(text: str, before: str, after: str) -> None:
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -474,7 +469,6 @@ def written(expression: Any) -> str:
     return f"!{texts[0]}" if sign == "!" else {"&": " ", "|": "|"}[sign].join(texts)
 
 
-@unhurried
 @given(EXPRESSIONS)
 def test_not_binds_more_than_and_and_that_more_than_or(expression: Any) -> None:
     assert parse_filter(written(expression)).matches(SHOP, WEB) == evaluated(expression)

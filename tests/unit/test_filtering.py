@@ -8,7 +8,7 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, node_of, pod_of, tree_of, unhurried, unsafe
+from samples import HOSTILE_NAMES, node_of, pod_of, tree_of, unsafe
 
 from topcon.filter import Filter, parse_filter
 from topcon.rows import ViewState, rows
@@ -44,7 +44,6 @@ def test_a_field_or_a_saved_filter_is_completed_as_far_as_it_is_clear(
     assert completed(text, SAVED) == (expected, candidates)
 
 
-@unhurried
 @given(st.text())
 def test_completion_takes_nothing_away(text: str) -> None:
     assert completed(text, SAVED).text.lower().startswith(text.lower())

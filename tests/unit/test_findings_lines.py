@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unhurried, unsafe
+from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unsafe
 
 from topcon.filter import parse_filter
 from topcon.findings import ABOUT, CODES
@@ -106,7 +106,6 @@ def test_the_title_counts_what_is_wrong() -> None:
     )
 
 
-@unhurried
 @given(st.sampled_from(sorted(HOSTILE_NAMES.values())), st.integers(1, 200), st.text(max_size=300))
 def test_nothing_is_wider_than_the_screen(name: str, width: int, evidence: str) -> None:
     """Names are foreign, evidence is ours: its foreign parts are escaped where it is made."""

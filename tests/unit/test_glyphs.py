@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from samples import unhurried
 from textual._border import BORDER_CHARS
 from textual.scrollbar import ScrollBarRender
 
@@ -82,7 +81,6 @@ def test_a_text_in_ascii(text: str, shown: str) -> None:
     assert to_ascii(text) == shown
 
 
-@unhurried
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
 def test_any_text_is_ascii_and_as_wide_as_it_was(text: str) -> None:
     shown = to_ascii(text)

@@ -48,8 +48,8 @@ def lines(snapshot: Snapshot, width: int = 160, **status: Any) -> list[str]:
     return [text_of(line) for line in header_lines(snapshot, Status(**({"interval_s": 1.0} | status)), width)]
 
 
-def wrong(snapshot: Snapshot, notice: Span | None = None, width: int = 160) -> str:
-    return text_of(wrong_line(snapshot, notice, width))
+def wrong(snapshot: Snapshot, notice: Span | None = None, width: int = 160, own: Problem | None = None) -> str:
+    return text_of(wrong_line(snapshot, notice, width, own))
 
 
 def toned(spans: Spans, tone: Tone) -> list[str]:
@@ -113,6 +113,15 @@ def test_what_is_less_important_gives_way_on_a_narrow_screen() -> None:
     assert lines(snapshot, 20)[0] == " testhost   ■ 1     "
 
 
+def test_that_it_records_is_said_before_the_kernel_and_gives_way_to_what_is_sick() -> None:
+    snapshot = tree_of(SHOP, mode=CgroupMode.V2, findings=[finding("web", CRITICAL)])
+    status = {"recording": Span("● rec"), "interval_s": 1.0}
+
+    assert " ● rec  1s " in lines(snapshot, 80, **status)[0]
+    assert lines(snapshot, 32, **status)[0] == " testhost   2 up   ■ 1    ● rec "
+    assert lines(snapshot, 20, **status)[0] == " testhost   ■ 1     "
+
+
 def test_it_counts_what_is_sick_but_not_what_is_only_worth_knowing() -> None:
     found = [finding("web", severity) for severity in (CRITICAL, WARNING, WARNING, INFO, INFO, INFO)]
 
@@ -135,6 +144,7 @@ def test_it_says_that_stopped_ones_are_hidden() -> None:
         ({"filter": "\x1b[2J"}, "/\\x1b[2J"),
         ({"is_frozen": True}, "FROZEN"),
         ({"is_read_only": True}, "read-only"),
+        ({"recording": Span("● rec")}, " ● rec "),
         ({"endpoint": "127.0.0.1:9338"}, "127.0.0.1:9338"),
         ({"interval_s": 0.5}, "0.5s"),
         ({"filter": "web", "matches": 2}, "2 of 3"),
@@ -281,6 +291,15 @@ def test_a_problem_says_how_to_mend_it_and_how_many_more_there_are() -> None:
 
     assert wrong(tree_of(problems=problems[:1])).strip() == "docker: permission denied; sudo topcon"
     assert wrong(tree_of(problems=problems)).strip() == "docker: permission denied; sudo topcon (+2: topcon doctor)"
+
+
+def test_what_no_sample_holds_comes_before_what_one_does() -> None:
+    silent = Finding("runtime-silent", WARNING, "runtime:docker", "docker is silent", "advice")
+    snapshot = tree_of(problems=(Problem("docker", "no answer"),), findings=[silent])
+
+    drawn = wrong(snapshot, own=Problem("recording", "database or disk is full"))
+
+    assert drawn.strip() == "recording: database or disk is full (+1: topcon doctor)   ▲ docker is silent"
 
 
 def test_what_was_just_done_comes_before_what_cannot_be_read_and_what_is_worst() -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.runtimes import http as module
@@ -328,7 +327,6 @@ def test_what_is_no_json_or_no_http_is_said_so(server: Server, whole: bytes) -> 
     assert str(failed.value) == str(error.value)
 
 
-@unhurried
 @given(st.binary())
 @example(b'{"a": NaN}')
 def test_any_bytes_parse_or_raise_a_parse_error(text: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import JSON, unhurried
+from samples import JSON
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.output import Wanted
@@ -139,7 +139,6 @@ def test_what_is_no_list_of_instances_is_said_so(answer: object) -> None:
         parse_list(answer)
 
 
-@unhurried
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(instance(), JSON)))
 def test_any_instance_parses_or_raises_a_parse_error(said: dict[str, object]) -> None:
     try:

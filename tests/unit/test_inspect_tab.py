@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import JSON, node_of, pod_of, text_of, tree_of, unhurried, unsafe
+from samples import JSON, node_of, pod_of, text_of, tree_of, unsafe
 
 from topcon.model.known import known
 from topcon.model.sample import Problem
@@ -146,7 +146,6 @@ def test_what_topcon_knows_is_said_where_nobody_else_says_more() -> None:
     assert json.loads(json.dumps(said)) == said
 
 
-@unhurried
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5), st.booleans(), st.text(max_size=3))
 def test_whatever_is_said_can_be_shown_and_copied(said: dict[str, Any], is_revealed: bool, query: str) -> None:
     view = InspectView(is_all=True, is_revealed=is_revealed, query=query)

@@ -9,7 +9,7 @@ import pytest
 from fakes import HOST_NAMESPACES, SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOST_NETNS, host_of, unhurried
+from samples import HOST_NETNS, host_of
 
 from topcon.errors import ParseError
 from topcon.kernel.files import Access
@@ -140,7 +140,6 @@ def test_the_cgroups_of_a_process(raw: bytes, expected: dict[str, str]) -> None:
     assert parse_process_cgroups(raw, "cgroup") == expected
 
 
-@unhurried
 @given(st.binary())
 def test_anything_parses_or_raises(raw: bytes) -> None:
     try:

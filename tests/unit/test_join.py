@@ -25,7 +25,6 @@ from samples import (
     sample_of,
     stopped,
     unclaimed,
-    unhurried,
     unhurried_in_making,
 )
 
@@ -404,7 +403,6 @@ def any_boxes(draw: DrawFn) -> list[Box]:
     return boxes
 
 
-@unhurried
 @given(any_boxes())
 def test_the_tree_holds_each_container_once(boxes: list[Box]) -> None:
     groups = join(sample_of(*boxes))
@@ -416,7 +414,6 @@ def test_the_tree_holds_each_container_once(boxes: list[Box]) -> None:
     assert len({(group.info.kind, group.info.id) for group in groups}) == len(groups)
 
 
-@unhurried
 @given(any_boxes())
 def test_nested_containers_are_in_the_pod_of_their_outer_one(boxes: list[Box]) -> None:
     for group in join(sample_of(*boxes)):

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from samples import unhurried
 
 from topcon.exporter.labels import MOST_MERGED, LabelCache, Labels, container_label, escaped, path_text
 from topcon.text import printable
@@ -20,7 +19,6 @@ def read_back(text: str) -> dict[str, str]:
     return sample.labels
 
 
-@unhurried
 @given(st.dictionaries(NAMES, VALUES, min_size=1))
 def test_labels_read_back_as_they_were(pairs: dict[str, str]) -> None:
     assert read_back(Labels(pairs.items()).text) == pairs
@@ -34,7 +32,6 @@ def test_what_ends_a_value_is_escaped(value: str, expected: str) -> None:
     assert escaped(value) == expected
 
 
-@unhurried
 @given(st.dictionaries(NAMES, VALUES, min_size=1), st.dictionaries(NAMES, VALUES, min_size=1))
 def test_a_familys_own_labels_come_in_their_places(pairs: dict[str, str], own: dict[str, str]) -> None:
     own = {name: value for name, value in own.items() if name not in pairs}
@@ -85,7 +82,6 @@ def test_a_containers_label_is_named_as_cadvisor_does(key: str, expected: str) -
     assert container_label(key) == expected
 
 
-@unhurried
 @given(*[st.text(st.characters(exclude_characters="/"), max_size=8)] * 2)
 def test_names_without_a_slash_stay_apart_and_can_be_shown(one: str, other: str) -> None:
     assert (path_text(one) == path_text(other)) == (one == other)

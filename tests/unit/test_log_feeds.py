@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ParseError, SourceUnavailable
 from topcon.model.output import Wanted
@@ -165,7 +164,6 @@ def test_what_is_no_frame_is_an_error(data: bytes) -> None:
         intake.take()
 
 
-@unhurried
 @given(st.lists(st.binary(), max_size=8), st.sampled_from(list(FORMS.values())))
 def test_any_bytes_are_lines_or_an_error(pieces: list[bytes], form: tuple[Form, object]) -> None:
     intake = Intake(form[0], history_bytes=20)
@@ -219,7 +217,6 @@ def test_what_is_asked_of_docker(wanted: Wanted, query: str) -> None:
 # The last lines.
 
 
-@unhurried
 @given(st.lists(st.text("ab", max_size=3), max_size=12), st.booleans(), st.integers(0, 15))
 def test_the_last_lines_begin_where_they_should(lines: list[str], has_end: bool, wanted: int) -> None:
     data = "\n".join(lines).encode() + (b"\n" if has_end and lines else b"")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import info_of, unhurried
+from samples import info_of
 
 from topcon.model.output import Wanted
 from topcon.model.sample import ContainerId, Problem
@@ -159,7 +159,6 @@ def test_podman_may_keep_it_in_the_journal(tmp_path: Path) -> None:
     assert problem.remedy == f"journalctl CONTAINER_ID_FULL={ID}"
 
 
-@unhurried
 @given(st.lists(st.text(max_size=8), max_size=6).map(tuple))
 def test_any_words_lead_to_a_whole_path_or_to_none(words: tuple[str, ...]) -> None:
     for text in (*words, *conmon_logs(words)):

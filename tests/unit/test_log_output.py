@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon import logs
 from topcon.errors import SourceUnavailable
@@ -64,7 +63,6 @@ def test_a_containers_own_lines_stay_in_the_order_in_which_they_came() -> None:
     assert texts(ring) == ["first", "second", "third"]
 
 
-@unhurried
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 2), st.text(max_size=9)), max_size=9)),
     st.integers(1, 12),

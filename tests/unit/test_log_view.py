@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, text_of, unhurried, unsafe
+from samples import HOSTILE_NAMES, text_of, unsafe
 
 from topcon.logs import Entry, Ring
 from topcon.model.sample import LogLine
@@ -82,7 +82,6 @@ def test_a_text_is_made_safe(text: str, shown: str) -> None:
     assert bare(text) == shown
 
 
-@unhurried
 @given(
     st.one_of(ANY_TEXT, st.sampled_from(list(HOSTILE_NAMES.values())), ANY_TEXT.map(lambda text: f"\x1b[{text}")),
     st.builds(LogView, st.sampled_from(Times), st.booleans(), st.booleans(), st.booleans()),
@@ -126,7 +125,6 @@ def test_colours_are_those_of_the_theme(text: str, spans: list[tuple[str, Tone]]
     assert [span.tone for span in body(text, VIEW)] == [Tone.PLAIN]
 
 
-@unhurried
 @given(st.lists(st.one_of(ANY_TEXT, st.builds("\x1b[{}m".format, st.text("0123456789;:")))).map("".join))
 def test_colours_change_no_text(text: str) -> None:
     assert unsafe(text_of(colored(text))) == set()
@@ -208,7 +206,6 @@ def test_a_long_line_is_cut_or_wrapped() -> None:
     ]
 
 
-@unhurried
 @given(st.lists(st.builds(Span, st.text("ab日本\u0301")), max_size=5), st.integers(2, 9))
 def test_wrapping_loses_nothing(spans: Spans, width: int) -> None:
     made = list(wrapped(spans, width))
@@ -217,7 +214,6 @@ def test_wrapping_loses_nothing(spans: Spans, width: int) -> None:
     assert all(width_of(row) <= width for row in made)
 
 
-@unhurried
 @given(st.lists(st.builds(Span, st.text("ab日本")), max_size=5), st.integers(0, 30))
 def test_moving_leaves_what_is_to_the_right(spans: Spans, columns: int) -> None:
     assert width_of(moved(spans, columns)) == max(width_of(spans) - columns, 0)
@@ -245,7 +241,6 @@ def test_what_is_searched_for_is_found(typed: str, text: str, found: list[tuple[
     assert pattern.find(text) == found
 
 
-@unhurried
 @given(st.integers(0, 3000), st.integers(0, 2000))
 def test_a_pattern_is_found_wherever_it_is_in_a_long_line(before: int, after: int) -> None:
     pattern = parse_pattern("/needle[0-9]{2}$|needle[0-9]{2}/")
@@ -275,7 +270,6 @@ def test_what_was_found_is_marked_over_colours() -> None:
     ]
 
 
-@unhurried
 @given(
     st.lists(st.builds(Span, st.text("ab"), st.sampled_from([Tone.PLAIN, Tone.DIM])), max_size=6),
     st.text("ab", min_size=1, max_size=3),
@@ -311,7 +305,6 @@ def written(heights: list[int]) -> list[list[Spans]]:
     return [[[Span(f"{at}.{row}")] for row in range(height)] for at, height in enumerate(heights)]
 
 
-@unhurried
 @given(HEIGHTS, st.integers(1, 8), st.integers(-30, 30))
 def test_a_page_is_always_a_part_of_all_rows(heights: list[int], height: int, rows_down: int) -> None:
     lines = written(heights)

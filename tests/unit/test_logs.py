@@ -7,7 +7,6 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ParseError
 from topcon.model.sample import LogLine
@@ -185,7 +184,6 @@ def test_the_end_of_one_long_line_is_better_than_nothing(end: bytes) -> None:
 # Anything.
 
 
-@unhurried
 @given(st.one_of(st.binary(), st.lists(st.builds(frame, st.binary(), st.integers(0, 3))).map(b"".join)))
 def test_any_bytes_are_lines_or_no_frames(data: bytes) -> None:
     with contextlib.suppress(ParseError):
@@ -194,7 +192,6 @@ def test_any_bytes_are_lines_or_no_frames(data: bytes) -> None:
         assert all(len(line.text) <= LONGEST_LINE and "\n" not in line.text for line in lines)
 
 
-@unhurried
 @given(st.lists(st.tuples(st.booleans(), st.text(st.characters(exclude_characters="\r\n", codec="utf-8")))))
 def test_what_was_written_comes_back_in_its_order(written: list[tuple[bool, str]]) -> None:
     lines = [LogLine(TIME_NS, is_stderr, text) for is_stderr, text in written]

@@ -20,7 +20,6 @@ from samples import (
     snapshot_after,
     stopped,
     text_of,
-    unhurried,
     unsafe,
 )
 
@@ -259,7 +258,6 @@ def test_on_a_narrow_screen_the_last_kinds_give_way() -> None:
     assert layout(1, 60).kinds == ("net",)
 
 
-@unhurried
 @given(st.integers(0, 220), st.sampled_from(sorted(HOSTILE_NAMES)))
 def test_no_line_is_wider_than_the_screen_and_nothing_hostile_gets_through(width: int, kind: str) -> None:
     name = HOSTILE_NAMES[kind]

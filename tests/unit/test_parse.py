@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ParseError
 from topcon.kernel.cgroup_files import (
@@ -96,7 +95,6 @@ ANY_BYTES = st.binary() | st.lists(st.tuples(WORDS, GAPS)).map(lambda pairs: b""
 
 
 @pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: getattr(parse, "__name__", type(parse).__name__))
-@unhurried
 @given(raw=ANY_BYTES)
 @example(raw=b"")
 @example(raw=b"\n")
@@ -109,7 +107,6 @@ def test_any_bytes_parse_or_raise_a_parse_error(parse: Callable[[bytes, str], ob
         assert error.path == PATH  # noqa: PT017  most bytes are meant to raise nothing
 
 
-@unhurried
 @given(ANY_BYTES)
 def test_any_bytes_for_a_status_or_a_table_of_connections_are_read_as_far_as_they_go(raw: bytes) -> None:
     assert all(pid >= 0 for pid in parse_ns_pids(raw))
@@ -146,7 +143,6 @@ def test_flat_keyed_files_of_the_kernel(raw: bytes, values: dict[bytes, int]) ->
     assert parse_flat_keyed(raw, PATH) == values
 
 
-@unhurried
 @given(st.dictionaries(st.from_regex(rb"[a-z_.()0-9]{1,20}", fullmatch=True), UINT64))
 def test_flat_keyed_text_comes_back_as_it_was(values: dict[bytes, int]) -> None:
     text = b"".join(b"%s %d\n" % item for item in values.items())
@@ -272,7 +268,6 @@ def test_the_pressure_of_interrupts_has_a_full_line_alone() -> None:
     assert parse_full_pressure(b"", PATH) is None
 
 
-@unhurried
 @given(st.builds(Pressure, UINT64, UINT64 | st.none()), CENTI)
 def test_pressure_comes_back_as_it_was(pressure: Pressure, average: float) -> None:
     text = "".join(
@@ -379,7 +374,6 @@ IO_KEYS = {
 }
 
 
-@unhurried
 @given(st.dictionaries(DEVICES, st.builds(IoStat, *[UINT64] * 4, *[UINT64 | st.none()] * 6)))
 def test_io_comes_back_as_it_was(devices: dict[tuple[int, int], IoStat]) -> None:
     text = ""
@@ -422,7 +416,6 @@ def test_io_of_version_1_in_another_form_is_refused(raw: bytes) -> None:
         parse_blkio(raw, PATH)
 
 
-@unhurried
 @given(st.dictionaries(DEVICES, st.tuples(UINT64, UINT64)))
 def test_io_of_version_1_comes_back_as_it_was(devices: dict[tuple[int, int], tuple[int, int]]) -> None:
     text = "".join(
@@ -466,7 +459,6 @@ def test_keys_are_found_again_where_they_have_moved_to(later: bytes) -> None:
     assert pick(MEMORY_STAT, PATH) == [100, 200]
 
 
-@unhurried
 @given(
     st.lists(
         st.tuples(st.permutations([b"anon", b"file", b"kernel", b"slab", b"shmem"]), st.lists(UINT64, min_size=5)),
@@ -651,7 +643,6 @@ INTERFACE_NAMES = st.text(
 COUNTERS = st.builds(InterfaceStat, *[UINT64] * 8)
 
 
-@unhurried
 @given(st.dictionaries(INTERFACE_NAMES, COUNTERS))
 def test_interfaces_come_back_as_they_were(interfaces: dict[str, InterfaceStat]) -> None:
     lines = b"".join(_net_dev(name.encode(), counters) for name, counters in interfaces.items())
@@ -729,7 +720,6 @@ def _mangled(name: bytes) -> bytes:
 FILE_NAMES = st.binary().map(lambda name: b"/" + name.replace(b"\0", b""))
 
 
-@unhurried
 @given(st.lists(st.tuples(FILE_NAMES, FILE_NAMES)))
 @example([(b"/", b"/home/\r/x"), (b"/", b"/home/\x0b\x0c\x1c")])
 @example([(b"/", "/home/one\u2028two\x85three".encode())])

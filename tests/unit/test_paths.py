@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.model.sample import CgroupPath, ContainerId, FoundContainer, FoundPod, PodKind
 from topcon.runtimes.paths import Claim, Place, claims, classify
@@ -454,7 +453,6 @@ COMPONENTS = st.sampled_from([*PARTS, "conmon", f"crio-{C}", "..", "a.slice", "e
 PATHS = st.lists(COMPONENTS, max_size=12).map(lambda names: "/" + "/".join(names)) | st.text()
 
 
-@unhurried
 @given(PATHS)
 def test_any_path_has_a_place(path: str) -> None:
     place = classify(CgroupPath(path))
@@ -472,7 +470,6 @@ def test_any_path_has_a_place(path: str) -> None:
         assert place.is_inside == (place.pod.outer is not None)
 
 
-@unhurried
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=12).map(lambda names: "/" + "/".join(names)))
 def test_what_is_around_a_container_is_found_at_its_own_path_too(path: str) -> None:
     container = classify(CgroupPath(path)).container

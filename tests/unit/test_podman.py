@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import JSON, unhurried
+from samples import JSON
 
 from topcon.errors import ActionFailed, ParseError, SourceUnavailable
 from topcon.model.sample import (
@@ -284,7 +284,6 @@ def test_what_is_no_list_of_containers_is_said_so(answer: object) -> None:
         parse_list(answer)
 
 
-@unhurried
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(podman_5(), JSON)))
 def test_any_entry_parses_or_raises_a_parse_error(entry: dict[str, object]) -> None:
     try:
@@ -329,7 +328,6 @@ def test_when_it_is_started_again(said: object, policy: str) -> None:
     assert parse_details(inspected(HostConfig={"RestartPolicy": {"Name": said}})).restart_policy == policy
 
 
-@unhurried
 @given(
     st.fixed_dictionaries(
         {},

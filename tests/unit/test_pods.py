@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.model.pods import Workload, pod_of_labels, workload_of
 from topcon.model.sample import PodInfo, PodKind
@@ -63,7 +62,6 @@ def test_labels_name_the_pod(labels: dict[str, str], pod: PodInfo | None) -> Non
 
 
 @given(st.dictionaries(st.sampled_from([*SWARM, f"{ECS}.task-arn", f"{NOMAD}.alloc_id"]), st.text()))
-@unhurried
 def test_whatever_labels_hold_a_pod_has_an_id_and_a_name(labels: dict[str, str]) -> None:
     pod = pod_of_labels(labels)
 
@@ -148,7 +146,6 @@ def test_other_orchestrators_tell_by_the_labels_of_the_containers(
 
 
 @given(st.sampled_from(PodKind), st.text(), st.text(), st.dictionaries(st.text(), st.text()))
-@unhurried
 def test_whatever_a_pod_is_called_its_workload_has_a_kind(
     kind: PodKind, pod_id: str, name: str, labels: dict[str, str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakes import UPTIME_S
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import cgroup_of, node_of, process_of, unhurried
+from samples import cgroup_of, node_of, process_of
 
 from topcon.errors import ParseError
 from topcon.kernel import processes as module
@@ -145,7 +145,6 @@ def test_users_have_the_first_name_of_their_number() -> None:
     assert parse_users(raw) == {0: "root", 70: "pg"}
 
 
-@unhurried
 @given(st.binary())
 @pytest.mark.parametrize("parse", [parse_stat, parse_status, parse_uid_map])
 def test_any_bytes_parse_or_raise_a_parse_error(parse: Callable[[bytes, str], object], raw: bytes) -> None:
@@ -155,7 +154,6 @@ def test_any_bytes_parse_or_raise_a_parse_error(parse: Callable[[bytes, str], ob
         assert error.path == "file"  # noqa: PT017  most bytes are meant to raise nothing
 
 
-@unhurried
 @given(st.binary())
 def test_any_bytes_are_users_and_commands_as_far_as_they_go(raw: bytes) -> None:
     assert all(uid >= 0 and name for uid, name in parse_users(raw).items())

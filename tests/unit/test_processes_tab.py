@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unhurried, unsafe
+from samples import HOSTILE_NAMES, docker_key, node_of, pod_of, text_of, tree_of, unsafe
 
 from topcon.model.processes import Members, Process, ProcessTable
 from topcon.model.sample import Problem
@@ -121,7 +121,6 @@ PROCESSES = st.lists(
 )
 
 
-@unhurried
 @given(PROCESSES, st.sampled_from(list(SORTS)), st.booleans(), st.booleans())
 def test_however_hostile_each_process_is_shown_once(
     processes: list[Process], sort: str, is_reversed: bool, is_flat: bool

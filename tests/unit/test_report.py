@@ -173,7 +173,7 @@ def test_namespaces_are_given_by_kind_and_those_of_the_host_named() -> None:
 def test_the_object_names_its_version_its_moment_and_the_host() -> None:
     document = as_json(busy())
 
-    assert set(document) == {"version", "time", "interval_s", "host", "pods", "findings", "problems"}
+    assert set(document) == {"version", "time", "interval_s", "host", "pods", "gone", "findings", "problems"}
     assert (document["version"], document["interval_s"]) == (1, 1.0)
     host = document["host"]
     assert (host["name"], host["kernel"], host["cgroup"], host["cpus"]) == ("testhost", "6.12.0-test", "v2", 2)

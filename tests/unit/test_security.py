@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import node_of, pod_of, process_of, text_of, tree_of, unhurried
+from samples import node_of, pod_of, process_of, text_of, tree_of
 
 from topcon.kernel.mount import parse_mountinfo
 from topcon.kernel.privileges import PrivilegeReader
@@ -237,7 +237,6 @@ def test_devices_that_a_runtime_tells_of(said: object, expected: tuple[str, ...]
     assert told_devices(said) == expected
 
 
-@unhurried
 @given(st.integers(0, 2**64 - 1))
 def test_every_capability_has_a_name(mask: int) -> None:
     assert len(capability_names(mask)) == mask.bit_count()
@@ -292,7 +291,6 @@ def test_before_an_answer_and_without_one() -> None:
     assert written(None) == [" looking …"]
 
 
-@unhurried
 @given(st.text(max_size=60), st.text(max_size=200), st.integers(10, 100))
 def test_a_danger_has_room_in_any_width(what: str, means: str, width: int) -> None:
     for line in danger_lines([Danger(Severity.WARNING, what, means)], width):

@@ -19,7 +19,7 @@ from topcon.exporter.listen import HandedOver, TcpAddress, UnixAddress
 from topcon.findings import Thresholds
 from topcon.setup.config import EXAMPLES, commented
 from topcon.setup.prometheus import scrape_config
-from topcon.setup.systemd import own_command, unit
+from topcon.setup.systemd import own_command, recording_unit, unit
 from topcon.ui.bindings import ids
 from topcon.ui.themes import theme_names
 
@@ -55,6 +55,18 @@ def test_the_unit_is_nobodys_and_hides_nothing_that_is_to_be_shown() -> None:
     assert settings["DynamicUser"] == "yes"
     assert settings["CapabilityBoundingSet"] == settings["AmbientCapabilities"]
     assert not {"User", "SupplementaryGroups", *BLINDING} & set(settings)
+
+
+def test_the_unit_of_a_recording_writes_into_its_state_directory_alone() -> None:
+    serving, recording = settings_of(unit(["/usr/bin/topcon"])), settings_of(recording_unit(["/usr/bin/topcon"]))
+    own = {"ExecStart", "Description", "StateDirectory", "StateDirectoryMode"}
+
+    assert recording["ExecStart"] == "/usr/bin/topcon record %S/topcon/%H.topcon --keep 7d --max-size 500M"
+    assert (recording["StateDirectory"], recording["UMask"]) == ("topcon", "0077")
+    assert not {"RuntimeDirectory", "ReadWritePaths"} & set(recording)
+    assert {key: each for key, each in recording.items() if key not in own} == {
+        key: each for key, each in serving.items() if key not in {*own, "After", "RuntimeDirectory"}
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from samples import JSON, unhurried
+from samples import JSON
 
 from topcon.errors import ParseError, SourceUnavailable
 from topcon.model.files import LayerSizes
@@ -39,7 +39,6 @@ def test_what_docker_says(said: dict[str, object], layer: int | None, whole: int
     assert sizes.image_bytes == image
 
 
-@unhurried
 @given(JSON)
 def test_any_answer_is_taken(answer: object) -> None:
     sizes = to_sizes(to_object(answer))

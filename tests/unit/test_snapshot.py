@@ -30,7 +30,6 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
-    unhurried,
 )
 
 from topcon.model.derive import derive
@@ -791,7 +790,6 @@ def counters(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@unhurried
 @given(counters(), counters(), COUNTS, COUNTS)
 def test_nothing_in_a_snapshot_is_negative(
     before: dict[str, Any], after: dict[str, Any], rx_before: int, rx_after: int

@@ -13,7 +13,7 @@ import pytest
 from fakes import HOST_NAMESPACES, FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import node_of, process_of, unhurried
+from samples import node_of, process_of
 
 from topcon.errors import ParseError
 from topcon.kernel import interfaces
@@ -117,7 +117,6 @@ def test_states_have_the_words_of_their_protocol(protocol: str, state: int, word
     assert parsed(answer(state=state), protocol).state == word
 
 
-@unhurried
 @given(st.binary(max_size=200))
 def test_any_message_parses_or_raises_a_parse_error(raw: bytes) -> None:
     for parse in (lambda: parsed(raw), lambda: parse_link(raw, 0, len(raw)), lambda: parse_address(raw, 0, len(raw))):
@@ -136,7 +135,6 @@ def test_a_row_says_the_same_as_an_answer_as_far_as_it_goes() -> None:
     assert parse_row(row(), "tcp", "tcp") == parsed(answer(queues=(5, 3)))._replace(retransmits=None, rtt_s=None)
 
 
-@unhurried
 @given(st.binary())
 def test_any_row_parses_or_raises_a_parse_error(raw: bytes) -> None:
     try:

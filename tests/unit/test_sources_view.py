@@ -9,7 +9,7 @@ import pytest
 from fakes import SECOND_NS, START_WALL_NS
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import HOSTILE_NAMES, sample_of, snapshot_after, text_of, unhurried, unsafe
+from samples import HOSTILE_NAMES, sample_of, snapshot_after, text_of, unsafe
 
 from topcon.model.sample import OwnSample, Problem, RuntimeSample, SourceSample, TierSample
 from topcon.model.snapshot import Cost
@@ -158,7 +158,6 @@ def test_the_same_sample_gives_the_same_lines() -> None:
     assert first == second
 
 
-@unhurried
 @given(st.integers(1, 200), st.sampled_from(sorted(HOSTILE_NAMES)))
 def test_no_line_is_wider_than_the_screen_and_nothing_hostile_gets_through(width: int, kind: str) -> None:
     name = HOSTILE_NAMES[kind]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import history_of, text_of, unhurried
+from samples import history_of, text_of
 
 from topcon.model.history import NO_HISTORY
 from topcon.text import cell_width, printable
@@ -40,19 +40,16 @@ def test_the_width_of_spans_counts_columns() -> None:
     assert width_of([Span("日本"), Span("e\u0301", Tone.DIM), Span("")]) == 5
 
 
-@unhurried
 @given(SPANS, WIDTHS)
 def test_fitted_spans_are_never_too_wide(spans: list[Span], width: int) -> None:
     assert width_of(fitted(spans, width)) <= width
 
 
-@unhurried
 @given(SPANS, st.integers(-5, -1))
 def test_less_than_no_room_is_no_room(spans: list[Span], width: int) -> None:
     assert width_of(fitted(spans, width)) == 0
 
 
-@unhurried
 @given(SPANS, WIDTHS)
 def test_spans_that_fit_stay_as_they_are(spans: list[Span], extra: int) -> None:
     assert fitted(spans, width_of(spans) + extra) == spans
@@ -78,7 +75,6 @@ def test_a_span_that_is_cut_keeps_its_tone() -> None:
     assert fitted([Span("web", Tone.BAD), Span("-1234", Tone.DIM)], 5) == [Span("web", Tone.BAD), Span("-…", Tone.DIM)]
 
 
-@unhurried
 @given(TEXTS, WIDTHS)
 def test_a_text_cut_at_its_end_keeps_its_beginning(text: str, width: int) -> None:
     shown = cut_end(text, width)
@@ -87,7 +83,6 @@ def test_a_text_cut_at_its_end_keeps_its_beginning(text: str, width: int) -> Non
     assert text.startswith(shown.removesuffix("…"))
 
 
-@unhurried
 @given(SPANS, SPANS, WIDTHS)
 def test_two_parts_spread_over_a_line_fill_it_exactly(left: list[Span], right: list[Span], width: int) -> None:
     assert width_of(spread(left, right, width)) == width
@@ -158,13 +153,11 @@ def test_a_bar_says_how_full(share: float | None, expected: str) -> None:
     assert bar(share, 4) == expected
 
 
-@unhurried
 @given(st.none() | st.floats(-1, 1000), st.integers(1, 40))
 def test_a_bar_has_exactly_its_width(share: float | None, width: int) -> None:
     assert cell_width(bar(share, width)) == width
 
 
-@unhurried
 @given(SHARES, SHARES, st.integers(1, 20))
 def test_a_greater_share_is_never_a_shorter_bar(one: float, other: float, width: int) -> None:
     def eighths(share: float) -> int:
@@ -201,7 +194,6 @@ def drawn_at(values: list[float | None], tick: int, width: int) -> list[float | 
 VALUES = st.lists(st.none() | st.floats(0, 8), min_size=2, max_size=2 * HISTORY_LENGTH)
 
 
-@unhurried
 @given(VALUES, st.sampled_from([5, 10]))
 def test_all_bars_but_the_newest_stand_still_until_they_move_on_together(
     values: list[float | None], width: int
@@ -227,7 +219,6 @@ def test_a_sparkline(values: list[float | None], top: float, expected: str) -> N
     assert sparkline(values, top) == expected
 
 
-@unhurried
 @given(st.lists(st.none() | st.floats(0, 1e6), max_size=20), st.floats(0.001, 1e6))
 def test_a_sparkline_has_a_column_for_each_value(values: list[float | None], top: float) -> None:
     drawn = sparkline(values, top)
@@ -236,7 +227,6 @@ def test_a_sparkline_has_a_column_for_each_value(values: list[float | None], top
     assert set(drawn) <= {" ", *LEVELS}
 
 
-@unhurried
 @given(st.lists(st.none() | st.floats(0, 1000), max_size=20))
 def test_the_scale_is_the_least_doubling_that_nothing_is_above(values: list[float | None]) -> None:
     top = steady_top(values, 0.125)

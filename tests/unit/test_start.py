@@ -49,6 +49,7 @@ HEAVY = {
     "clients of runtimes": ("docker", "requests", "grpc", "google.protobuf"),
     "networks of others": ("pyroute2",),
     "passwords": ("bcrypt", "yaml"),
+    "recordings": ("sqlite3", "topcon.recording"),
     "changing something": ("topcon.actions", "topcon.kernel.control"),
 }
 """What takes its time to import."""
@@ -99,11 +100,17 @@ def imported(modules: list[str]) -> set[str]:
         (["ps"], {"the kernel", "the host's totals", "runtimes"}),
         (["ps", "--json"], {"the kernel", "the host's totals", "runtimes"}),
         (["setup", "systemd"], {"what is printed"}),
+        (["record", "--help"], set()),
+        (["export", "--help"], set()),
+        (["ps", "--from", "/absent"], {"recordings"}),
+        (["export", "--json", "--from", "/absent"], {"recordings"}),
     ],
     ids=" ".join,
 )
 def test_a_command_imports_what_it_needs(host: FakeHost, command: list[str], needed: set[str]) -> None:
-    where = ["--host-root", str(host.root), "--interval", "0.1"] if command[0] == "ps" else []
+    where = (
+        ["--host-root", str(host.root), "--interval", "0.1"] if command[0] == "ps" and "--from" not in command else []
+    )
     done = subprocess.run([sys.executable, "-c", COMMAND, *command, *where], check=True, capture_output=True, text=True)
 
     assert imported(json.loads(done.stderr.partition(BEGUN)[2])) == needed

@@ -19,7 +19,6 @@ from samples import (
     running,
     sample_of,
     stopped,
-    unhurried,
 )
 
 from topcon.findings import assess
@@ -94,7 +93,6 @@ def hosts(draw: st.DrawFn) -> dict[str, Any]:
     return {"boxes": boxes, "networks": networks}
 
 
-@unhurried
 @given(st.lists(st.tuples(hosts(), st.sampled_from([1, 2, 400])), min_size=1, max_size=5))
 def test_to_keep_what_is_the_same_makes_no_difference(steps: list[tuple[dict[str, Any], int]]) -> None:
     samples, seconds = [], 0

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.ui import driver
 from topcon.ui.driver import END_OF_FRAME, PASTE, PASTE_END, Outlet, Pasted, open_terminal
@@ -211,7 +210,6 @@ def test_a_key_that_could_begin_a_paste_is_not_held_back() -> None:
     assert pasted.plain("~x\x1by") == "~xy"
 
 
-@unhurried
 @given(st.lists(st.sampled_from(["a", "\x1b", "[201", "[200", "~", "q", PASTE, PASTE_END, "\n"])))
 def test_however_it_comes_in_parts_it_is_taken_as_one(parts: list[str]) -> None:
     assert plain(*parts, PASTE_END) == plain("".join((*parts, PASTE_END)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from samples import HOSTILE_NAMES, unhurried, unsafe
+from samples import HOSTILE_NAMES, unsafe
 
 from topcon.text import (
     BYTES_WIDTH,
@@ -36,7 +36,6 @@ DAY_S = 86400
 # Foreign text
 
 
-@unhurried
 @given(ANY_TEXT)
 def test_nothing_in_a_foreign_text_reaches_the_terminal_as_a_command(text: str) -> None:
     shown = printable(text)
@@ -47,7 +46,6 @@ def test_nothing_in_a_foreign_text_reaches_the_terminal_as_a_command(text: str) 
     assert shown.encode().decode() == shown
 
 
-@unhurried
 @given(ANY_TEXT)
 def test_what_was_made_printable_stays_as_it_is(text: str) -> None:
     assert printable(printable(text)) == printable(text)
@@ -120,13 +118,11 @@ def test_what_is_drawn_is_measured_as_textual_measures_it(name: str) -> None:
     assert cell_width(shown) == cell_len(shown)
 
 
-@unhurried
 @given(DRAWN_TEXT, st.integers(0, 40), st.booleans())
 def test_a_padded_text_has_exactly_its_width(text: str, width: int, is_left: bool) -> None:
     assert cell_width(padded(text, width, is_left=is_left)) == width
 
 
-@unhurried
 @given(DRAWN_TEXT, st.integers(0, 40))
 def test_a_cut_text_keeps_both_its_ends(text: str, width: int) -> None:
     shown = cut(text, width)
@@ -192,7 +188,6 @@ def test_bytes(count: float | None, expected: str) -> None:
     assert to_bytes_text(count) == expected
 
 
-@unhurried
 @given(st.floats(0, TWO_TO_64) | st.integers(0, TWO_TO_64))
 def test_bytes_never_exceed_their_width_and_are_right_to_three_digits(count: float) -> None:
     text = to_bytes_text(count)
@@ -203,7 +198,6 @@ def test_bytes_never_exceed_their_width_and_are_right_to_three_digits(count: flo
     assert said == pytest.approx(count, rel=0.0051, abs=0.5)
 
 
-@unhurried
 @given(st.floats(0, TWO_TO_64), st.floats(0, TWO_TO_64))
 def test_more_bytes_never_read_as_less(one: float, other: float) -> None:
     def read(text: str) -> float:
@@ -241,7 +235,6 @@ def test_percent(share: float | None, expected: str) -> None:
     assert to_percent_text(share) == expected
 
 
-@unhurried
 @given(st.floats(0, 10_000))
 def test_a_share_of_a_limit_that_was_just_lowered_keeps_to_its_width(share: float) -> None:
     """Two CPUs used in an interval at whose end the limit is 0.1 are 2000%."""
@@ -255,7 +248,6 @@ def test_counts(count: int | None, expected: str) -> None:
     assert to_count_text(count) == expected
 
 
-@unhurried
 @given(st.integers(0, 2**22), st.floats(0, 99_999), st.floats(0, 999 * 365 * DAY_S))
 def test_counts_cores_and_ages_never_exceed_their_width(count: int, cores: float, age_s: float) -> None:
     """As many tasks as the kernel has pids for, more CPUs than it can have, an age since the clock was wrong."""
@@ -300,7 +292,6 @@ def test_uptimes(seconds: float, expected: str) -> None:
     assert to_uptime_text(seconds) == expected
 
 
-@unhurried
 @given(st.integers(0, 4_102_444_800_000))
 def test_a_time_is_written_to_the_millisecond_in_utc(milliseconds: int) -> None:
     text = to_time_text(milliseconds * 10**6)

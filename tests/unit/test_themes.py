@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import ColorSystem
-from samples import unhurried
 from textual.color import Color
 
 from topcon.config import DEFAULT_THEME
@@ -342,7 +341,6 @@ def test_a_wrong_file_is_told_of_in_one_line(text: str, told: str) -> None:
     assert len(message.splitlines()) == 1
 
 
-@unhurried
 @given(st.text())
 def test_any_text_is_a_theme_or_told_of(text: str) -> None:
     with pytest.raises(UsageError):

@@ -24,7 +24,6 @@ from samples import (
     sample_of,
     snapshot_after,
     stopped,
-    unhurried,
     unsafe,
 )
 
@@ -169,7 +168,6 @@ def test_of_a_whole_log_each_cgroup_is_told_the_last_one_first() -> None:
     assert len(found) == 20
 
 
-@unhurried
 @given(st.text())
 def test_any_text_means_something_or_nothing(text: str) -> None:
     for question in questions(text):

@@ -14,7 +14,6 @@ import pytest
 from fakes import HYBRID_MOUNTS, FakeHost
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import unhurried
 
 from topcon.errors import ParseError
 from topcon.kernel.files import Access
@@ -107,7 +106,6 @@ def test_another_row_is_told(text: str) -> None:
         parse_socket(text.encode(), "tcp")
 
 
-@unhurried
 @given(st.binary())
 def test_any_bytes_are_parsed_or_told(raw: bytes) -> None:
     for parse in (parse_socket, parse_if_inet6):
@@ -119,7 +117,6 @@ def test_any_bytes_are_parsed_or_told(raw: bytes) -> None:
     assert leader is None or leader >= 0
 
 
-@unhurried
 @given(st.ip_addresses(v=6), st.integers(0, 65535))
 def test_each_address_of_version_6_is_read_as_it_was_written(address: Any, port: int) -> None:
     words = [address.packed[at : at + 4][::-1].hex().upper() for at in range(0, 16, 4)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import container_id, info_of, unhurried
+from samples import container_id, info_of
 
 from topcon.kernel.mount import Mount, parse_mountinfo, seen_from
 from topcon.kernel.written import (
@@ -178,7 +178,6 @@ def test_flags_and_peers_of_a_mount() -> None:
     assert at("/data").peers == ()
 
 
-@unhurried
 @given(st.lists(st.text(), min_size=2, max_size=2), st.text(), st.text())
 def test_any_names_are_sorted_out(paths: list[str], fstype: str, source: str) -> None:
     mount = Mount((8, 1), f"/{paths[0]}", f"/{paths[1]}", fstype, source, frozenset())
