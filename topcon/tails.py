@@ -38,6 +38,8 @@ READ_S = 3.0
 """A reading takes no longer where more and more comes."""
 ASKED_AGAIN = 4
 """So many times the lines are asked for of what runs again, which may have written by then."""
+NOTED_NS = 50 * 10**6
+"""A runtime notes a start when the process has begun already, and may have written; between two lives is more time."""
 _NAMED = frozenset((Source.API, Source.BUNDLE))
 
 
@@ -60,9 +62,8 @@ def wants(before: Snapshot, snapshot: Snapshot) -> Iterator[Want]:
             continue
         since_ns, started_ns = was.started_ns, node.started_ns
         if since_ns is not None and started_ns is not None and started_ns - since_ns >= SAME_START_NS:
-            # One that had ended before was read then.
-            if was.info.state.is_live:
-                yield Want(node, started_ns)
+            # Also of one that was seen to have ended: what was read then may have been of both lives.
+            yield Want(node, started_ns)
         elif was.info.state.is_live and not node.info.state.is_live:
             yield Want(node)
     for key in old.keys() - now.keys():
@@ -190,7 +191,8 @@ class Tails:
             feed.close()
         if again_ns is not None:
             # Of a line without a time nobody knows in which life it was written.
-            lines = [line for line in lines if line.time_ns is not None and line.time_ns < again_ns]
+            ended_ns = again_ns - NOTED_NS
+            lines = [line for line in lines if line.time_ns is not None and line.time_ns < ended_ns]
         return LastLines(last_of(lines), feed.where, read_ns, again_ns, reason if not lines else "")
 
     def _lines(self, feed: Feed, asked: int) -> list[LogLine]:

@@ -133,7 +133,7 @@ LIVES: dict[str, tuple[tuple[Box, ...], tuple[Box, ...], list[tuple[str, int | N
     "what had ended is started": (
         (stopped("web", exit_code=1, started_ns=at(-60)),),
         (running("web", info={"started_ns": at(0.5)}),),
-        [],
+        [("web", at(0.5))],
     ),
     "a sandbox goes": ((running("web", info={"role": Role.SANDBOX}),), (), []),
     "nobody knows its name": ((running("web", info={"source": Source.CGROUP}),), (), []),
