@@ -45,6 +45,11 @@ def _kept(pid: int) -> list[str]:
     ]
 
 
+def _churned(terminal: Terminal) -> list[str]:
+    """The lines of the screen that are of containers that come and go."""
+    return [line for line in terminal.text().splitlines() if "churn-" in line]
+
+
 def test_two_hundred_come_and_go(dockerd: Dockerd, topcon: Program, terminal: Terminal) -> None:
     def come_and_go(index: int) -> None:
         container = dockerd.api.create_container(IMAGE, ["sleep", "1000"], name=f"churn-{index}")["Id"]
@@ -70,7 +75,9 @@ def test_two_hundred_come_and_go(dockerd: Dockerd, topcon: Program, terminal: Te
                 time.sleep(0.5)
             for each in work:
                 each.result()
-        until(lambda: "churn-" not in terminal.text(), "the last ones are gone from the screen")
+        until(lambda: all("gone" in line for line in _churned(terminal)), "the last ones are seen to be gone")
+        terminal.press("_")
+        until(lambda: not _churned(terminal), "nothing of them is shown where what is gone is hidden")
 
         assert negative == []
         assert process.poll() is None
