@@ -448,5 +448,7 @@ def test_what_no_runtime_knows_is_shown_by_its_namespaces_until_it_ends(topcon: 
     assert {kind: container["namespaces"][kind] for kind in namespaces} == namespaces
     assert container["key"] == f"none:{namespaces['pid']}"
     assert "user" in container["shared_with_host"]
+    terminal.wait_for("1 gone")
+    terminal.press("_")
     terminal.wait_for("nothing matches")
     assert adrift_in(topcon.run("ps", "--json").stdout) == []
