@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from topcon import wiring
 from topcon.commands.options import add_settings, config_of, theme_of
 from topcon.commands.recorded import moment_in, thresholds_of, times_of
-from topcon.commands.ticking import spare_collector
-from topcon.errors import UsageError
+from topcon.commands.ticking import need_terminal, spare_collector
 from topcon.wiring.replay import build_replay
 
 if TYPE_CHECKING:
@@ -75,10 +73,7 @@ def _run_demo(options: dict[str, Any]) -> int:
 
 def _screen_config(options: dict[str, Any]) -> Config:
     config = config_of(options)
-    # The screen is drawn on stderr, as Textual has it.
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        message = "the screen needs a terminal; topcon ps --from FILE --at TIME prints the tree of a recording"
-        raise UsageError(message)
+    need_terminal("topcon ps --from FILE --at TIME prints the tree of a recording")
     return config
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from topcon import wiring
 from topcon.commands.options import config_of, theme_of
-from topcon.commands.ticking import end_profile, profiled, quietly, spare_collector
-from topcon.errors import UsageError
+from topcon.commands.ticking import end_profile, need_terminal, profiled, quietly, spare_collector
 from topcon.wiring.inside import build_inside, build_tails
 from topcon.wiring.recording import LiveRecording
 from topcon.wiring.replay import build_memory
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def run_ui(options: dict[str, Any]) -> int:
     """Show the screen until somebody quits; return the exit status."""
     config = config_of(options)
-    _need_terminal()
+    need_terminal("topcon ps prints the tree, topcon serve serves it")
     from topcon.sampler import SamplerThread
 
     web = wiring.build_web(config) if config.listen else None
@@ -109,10 +108,3 @@ def run_ui(options: dict[str, Any]) -> int:
             # The terminal may have gone.
             with contextlib.suppress(OSError):
                 sys.stderr.write(f"topcon: recorded {told}\n")
-
-
-def _need_terminal() -> None:
-    # The screen is drawn on stderr, as Textual has it.
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        message = "the screen needs a terminal; topcon ps prints the tree, topcon serve serves it"
-        raise UsageError(message)

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from topcon.commands.status import EXIT_INTERRUPTED
-from topcon.errors import TopconError
+from topcon.errors import TopconError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +25,18 @@ COLLECTOR_THRESHOLDS = (50_000, 50, 100)
 """Samples and snapshots are free of cycles: to look through them for some took a tenth of a tick."""
 SPEEDY_NS = 60 * 10**9
 """After a minute at the speed that was asked for, it is worth a word that it is kept."""
+
+
+def need_terminal(instead: str) -> None:
+    """Refuse to draw where there is no terminal, and say what to do ``instead``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    # The screen is drawn on stderr, as Textual has it.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        message = f"the screen needs a terminal; {instead}"
+        raise UsageError(message)
 
 
 def profiled(
