@@ -311,14 +311,15 @@ def test_what_is_older_than_is_kept_goes_by_whole_groups(path: Path) -> None:
         assert not [each for each in reader.events() if each.wall_ns < reader.times[0]]
 
 
-def test_a_recording_stays_below_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_a_recording_stays_below_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     monkeypatch.setattr(writing, "LEAST_BYTES", 0)
     monkeypatch.setattr(writing, "WAL_BYTES", 200_000)
     monkeypatch.setattr(writing, "WAL_PAGES", 50)
     most = 400_000
     writer = Writer(path, max_bytes=most)
     largest = 0
-    noise = random.Random(1)
+    noise = random.Random(seed)
     for snapshot in derived(sampled(at, *(f"c{noise.getrandbits(60):x}" for _ in range(10))) for at in range(250)):
         writer.write(snapshot)
         largest = max(largest, writer.size_bytes)

@@ -66,7 +66,7 @@ NEXT, KEY, SHORTCUT = range(3)
 """Kinds of frames."""
 PAGE_BYTES = 2048
 """So that little of the last page of a frame is empty, be it small or large."""
-_WAIT_S = 1.0
+WAIT_S = 1.0
 """How long another process may hold the file: what it does with it takes milliseconds."""
 
 
@@ -121,7 +121,7 @@ def opened(path: Path, *, is_to_write: bool = False) -> sqlite3.Connection:
     _look_at(path, is_to_write=is_to_write)
     for way in ("mode=rw",) if is_to_write else ("mode=ro", *_other_ways(path)):
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{way}", _WAIT_S, isolation_level=None, check_same_thread=False, uri=True
+            f"{path.absolute().as_uri()}?{way}", WAIT_S, isolation_level=None, check_same_thread=False, uri=True
         )
         try:
             _recognize(path, connection)

@@ -17,6 +17,7 @@ from topcon.recording.file import (
     KEY,
     NEXT,
     SHORTCUT,
+    WAIT_S,
     add_layouts,
     is_to_be_made,
     make,
@@ -212,7 +213,7 @@ class Writer:
         self._next_number += len(events)
         self._containers = snapshot.containers
         self._last_ns, self._last_monotonic_ns = wall_ns, frame.monotonic_ns
-        if frame.is_key and self._max_bytes is not None and self.size_bytes > self._max_bytes:
+        if self._max_bytes is not None and self.size_bytes > self._max_bytes:
             self._shrink()
 
     def _time_of(self, frame: Frame) -> int:
@@ -292,10 +293,17 @@ class Writer:
         return (pages - unused) * size
 
     def _shrink(self) -> None:
-        """Give a part of what is not used back to the disk: mostly what is forgotten makes room for what comes."""
-        # As a script, since a statement without columns is left after its first step, which frees one page.
-        self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Give a part of what is not used back to the disk: mostly what is forgotten makes room for what comes.
+
+        Where somebody reads it now, the next frame tries again instead of waiting for that.
+        """
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            # As a script, since a statement without columns is left after its first step, which frees one page.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(WAIT_S * 1000)}")
 
     def _check_file(self) -> None:
         """See that it is still there: what is written into a file that was removed is lost."""
