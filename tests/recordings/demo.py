@@ -1,4 +1,4 @@
-"""Makes ``topcon/demo.topcon`` out of the played host: ``python tests/recordings/demo.py FILE [SECONDS]``."""
+"""Makes the recording of the demo out of the played host: ``python tests/recordings/demo.py FILE [SECONDS]``."""
 
 from __future__ import annotations
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes import START_WALL_NS
+from fakes import START_WALL_NS, FakeHost
 
-from tests.ui.looking import shows, text, until
+from tests.ui.looking import PATIENCE_S, shows, text, until
 from topcon.model.inside import Inside
 from topcon.model.sample import Problem
 from topcon.recording.memory import Memory, MemoryReader
@@ -336,3 +337,78 @@ async def test_a_recording_has_no_interval_to_set(replay: Callable[..., TopconAp
         await pilot.press("colon", *"interval", "space", "5", "enter")
 
         await shows(app, pilot, "a recording has no interval to set", "#wrong")
+
+
+@pytest.fixture
+def demo(recording: Path) -> Callable[[], Recalled]:
+    """Makes the past of another host."""
+    return lambda: Recalled(lambda: Reader(recording), name="demo", is_looped=True)
+
+
+@pytest.fixture
+def empty(make_app: Callable[..., TopconApp], demo: Callable[[], Recalled], tmp_path: Path) -> TopconApp:
+    """The screen over a host without containers, which has a demo to show."""
+    return make_app(first=FakeHost(tmp_path / "empty").sampler().tick(), demo=demo)
+
+
+async def test_where_there_is_nothing_enter_plays_the_demo_and_the_way_back_is_said(
+    empty: TopconApp,
+) -> None:
+    app = empty
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(app, pilot, "no containers on this host yet; enter plays a demo with some", "#tree")
+        await pilot.press("enter")
+        await shows(app, pilot, "shop-web-1", "#tree")
+        assert "demo " in text(app, "#header")
+        assert app._past.playing is not None
+        assert not app._past.playing.is_paused
+
+        await pilot.press("S")
+        await shows(app, pilot, "the demo has no actions; = goes back to now", "#wrong")
+        await pilot.press("equals_sign")
+        await shows(app, pilot, "no containers on this host yet", "#tree")
+        assert "demo " not in text(app, "#header")
+
+
+async def test_the_demo_can_be_asked_for_where_there_is_something_too(
+    live: Callable[..., TopconApp], demo: Callable[[], Recalled]
+) -> None:
+    app = live(demo=demo)
+    async with app.run_test(size=SIZE) as pilot:
+        await press(app, pilot, "left_square_bracket")
+        assert "PAST " in text(app, "#header")
+        await pilot.press("colon", *"demo")
+        await pilot.press("enter")
+        await shows(app, pilot, "demo ", "#header")
+        await pilot.press("colon", *"at -10s")
+        await press(app, pilot, "enter")
+        assert at(app) in range(SECONDS - 12, SECONDS - 1)
+
+        await pilot.press("escape")
+        await until(app, pilot, lambda: app._past.playing is None, "#header")
+        assert "demo " not in text(app, "#header")
+
+
+async def test_who_quits_ends_the_demo(empty: TopconApp) -> None:
+    async with empty.run_test(size=SIZE) as pilot:
+        await pilot.press("enter")
+        await shows(empty, pilot, "shop-web-1", "#tree")
+        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
+        assert players
+        await pilot.press("q")
+
+    for player in players:
+        player.join(PATIENCE_S)
+        assert not player.is_alive()
+
+
+async def test_an_empty_moment_of_a_recording_is_no_host_to_wait_for(tmp_path: Path) -> None:
+    path = tmp_path / "empty.topcon"
+    writer = Writer(path)
+    nothing = FakeHost(tmp_path / "host").sampler().tick()
+    writer.write(nothing)
+    writer.close()
+    recalled = Recalled(lambda: Reader(path), is_all=True)
+    app = TopconApp(None, theme=load_theme("topcon-dark"), first=nothing, recalled=recalled)
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(app, pilot, "no containers then", "#tree")

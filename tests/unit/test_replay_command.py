@@ -11,8 +11,11 @@ from samples import running, sample_of
 
 from topcon.cli import main
 from topcon.commands import replay
+from topcon.commands.recorded import thresholds_of
 from topcon.recording.replayed import after
 from topcon.recording.writer import Writer
+from topcon.wiring import replay as wired
+from topcon.wiring.replay import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +77,8 @@ def shown(
 
     def run(*arguments: str) -> tuple[Config, Snapshot, Recalled]:
         assert refused(*arguments) == (0, [])
-        config, snapshot, recalled = told[-1]
-        return config, snapshot, recalled
+        config, recalled = told[-1]
+        return config, first_of(recalled, thresholds_of(config)), recalled
 
     return run
 
@@ -84,7 +87,6 @@ def test_a_recording_is_shown_from_its_beginning(recording: Path, shown: Callabl
     _, first, recalled = shown("replay", str(recording))
 
     assert first.sample.wall_ns == recalled.at_ns == START_NS
-    assert recalled.is_all
     assert not recalled.is_looped
     assert recalled.name == ""
     frames = recalled.open_frames()
@@ -105,8 +107,8 @@ def test_or_from_a_moment_on_with_rates(recording: Path, shown: Callable[..., An
 def test_the_demo_is_played_again_and_again(
     recording: Path, shown: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.resources.files", lambda package: recording.parent if package == "topcon" else None)
-    monkeypatch.setattr(replay, "DEMO", recording.name)
+    monkeypatch.setattr(wired, "files", lambda package: recording.parent if package == "topcon" else None)
+    monkeypatch.setattr(wired, "DEMO", recording.name)
     _, first, recalled = shown("demo")
 
     assert recalled.is_looped

@@ -10,18 +10,12 @@ from topcon import wiring
 from topcon.commands.options import add_settings, config_of, theme_of
 from topcon.commands.recorded import moment_in, thresholds_of, times_of
 from topcon.commands.ticking import need_terminal, spare_collector
-from topcon.wiring.replay import build_replay
+from topcon.wiring.replay import build_demo, build_replay, first_of
 
 if TYPE_CHECKING:
     from topcon.commands.options import Parser
     from topcon.config import Config
-    from topcon.model.snapshot import Snapshot
     from topcon.ui.past import Recalled
-
-DEMO = "demo.topcon"
-"""In the package."""
-DEMO_FROM_S = 60
-"""The demo begins so far in it, so that there is something to see of what was before."""
 
 
 def fill_replay(replay: Parser) -> None:
@@ -52,23 +46,16 @@ def _run_replay(options: dict[str, Any]) -> int:
     config = _screen_config(options)
     with Reader(path) as reader:
         times_of(reader, path)
-        at = 0 if moment is None else reader.index_at(moment_in(reader, path, "--at", moment))
-        first, recalled = build_replay(reader, at, thresholds_of(config))
-    return _show(config, first, recalled)
+        recalled = build_replay(
+            reader, 0 if moment is None else reader.index_at(moment_in(reader, path, "--at", moment))
+        )
+    return _show(config, recalled)
 
 
 def _run_demo(options: dict[str, Any]) -> int:
-    from importlib.resources import as_file, files
-
-    from topcon.recording.reader import Reader
-
     config = _screen_config(options)
     with ExitStack() as stack:
-        path = stack.enter_context(as_file(files("topcon") / DEMO))
-        with Reader(path) as reader:
-            at = reader.index_at(times_of(reader, path)[0] + DEMO_FROM_S * 10**9)
-            first, recalled = build_replay(reader, at, thresholds_of(config))
-        return _show(config, first, recalled._replace(name="demo", is_looped=True))
+        return _show(config, build_demo(stack))
 
 
 def _screen_config(options: dict[str, Any]) -> Config:
@@ -77,7 +64,7 @@ def _screen_config(options: dict[str, Any]) -> Config:
     return config
 
 
-def _show(config: Config, first: Snapshot, recalled: Recalled) -> int:
+def _show(config: Config, recalled: Recalled) -> int:
     """Show the screen until somebody quits; return the exit status."""
     from topcon.rows import ViewState
     from topcon.ui.app import TopconApp
@@ -85,6 +72,7 @@ def _show(config: Config, first: Snapshot, recalled: Recalled) -> int:
     from topcon.ui.choices import KEPT, to_view
 
     theme, warning = theme_of(config)
+    first = first_of(recalled, thresholds_of(config))
     spare_collector()
     return TopconApp(
         None,
@@ -99,5 +87,5 @@ def _show(config: Config, first: Snapshot, recalled: Recalled) -> int:
         view=to_view({name: getattr(config, name) for name in KEPT}, ViewState()),
         save=wiring.build_saver(config),
         thresholds=thresholds_of(config),
-        recalled=recalled,
+        recalled=recalled._replace(is_all=True),
     ).run_until_quit()

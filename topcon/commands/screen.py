@@ -14,7 +14,7 @@ from topcon.commands.options import config_of, theme_of
 from topcon.commands.ticking import end_profile, need_terminal, profiled, quietly, spare_collector
 from topcon.wiring.inside import build_inside, build_tails
 from topcon.wiring.recording import LiveRecording
-from topcon.wiring.replay import build_memory
+from topcon.wiring.replay import build_demo, build_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ def run_ui(options: dict[str, Any]) -> int:
     first.join()
 
     remembered, recalled = build_memory()
+    demo_files = contextlib.ExitStack()
     recording = LiveRecording()
     threads: list[SamplerThread] = []
     tails = build_tails(config, runtimes)
@@ -92,6 +93,7 @@ def run_ui(options: dict[str, Any]) -> int:
         inside=build_inside(config, runtimes)._replace(last_lines=tails.of),
         shells=wiring.build_shells(config, runtimes, actions),
         recalled=recalled,
+        demo=partial(build_demo, demo_files),
         records=recording,
         on_drawn=None if profile is None else partial(profile.note, "screen", ""),
     )
@@ -100,7 +102,12 @@ def run_ui(options: dict[str, Any]) -> int:
     finally:
         # While all is still open that it counts.
         end_profile(profile)
-        for close in (tails.close, *([actions.close] if actions else []), *([endpoint.close] if endpoint else [])):
+        for close in (
+            tails.close,
+            demo_files.close,
+            *([actions.close] if actions else []),
+            *([endpoint.close] if endpoint else []),
+        ):
             close()
         if all(thread.has_ended() for thread in threads):
             sampler.close()

@@ -141,6 +141,7 @@ class TopconApp(App[int], inherit_bindings=False):
         inside: Inside = NOTHING,
         shells: Shells | None = None,
         recalled: Recalled | None = None,
+        demo: Callable[[], Recalled] | None = None,
         records: Records | None = None,
         on_drawn: Callable[[float], object] | None = None,
     ) -> None:
@@ -153,8 +154,8 @@ class TopconApp(App[int], inherit_bindings=False):
         drawing, and all else on the thread of the screen, took since the one before.
         ``capabilities`` are those of the terminal, and ``warning`` is said at first. ``view`` is what the tree
         shows at first. ``save`` writes what was chosen into the configuration file and tells what it wrote, or raises
-        UsageError. ``thresholds`` are those of the findings. ``recalled`` is what there is of the past, and
-        ``records`` is who records.
+        UsageError. ``thresholds`` are those of the findings. ``recalled`` is what there is of the past,
+        ``demo`` makes that of a host which has more to show, and ``records`` is who records.
         """
         super().__init__(driver_class=AsciiDriver if capabilities.is_ascii else TerminalDriver)
         limit_colors(self, capabilities.colors)
@@ -187,13 +188,14 @@ class TopconApp(App[int], inherit_bindings=False):
         self._drawn_s = 0.0
         self._is_frozen = False
         self._acting = Acting(self, actions, self._draw) if actions is not None else None
-        self._past = Past(self, recalled, lambda: self._shown, self._show_moment, self.say, thresholds=thresholds)
+        self._past = Past(self, recalled, demo, lambda: self._shown, self._show_moment, self.say, thresholds=thresholds)
         self._inside = inside = self._past.guarded(inside)
         self._recording = Recording(self, records, self.say, self._draw_header)
         self._shelling = Shelling(self, shells) if shells is not None else None
         self._tree = TreeScreen(
             self._header,
             self._wrong,
+            self._nothing,
             acting=self._acting,
             inside=inside,
             has_shells=shells is not None,
@@ -431,6 +433,13 @@ class TopconApp(App[int], inherit_bindings=False):
             return fitted([notice._replace(text=f" {notice.text}")], width)
         return wrong_line(self._shown, notice, width, self._recording.problem) if self._shown else []
 
+    def _nothing(self) -> str:
+        """Say that there are no containers."""
+        if self._past.is_shown:
+            return "no containers then"
+        invitation = "; enter plays a demo with some" if self._past.has_demo else ""
+        return f"no containers on this host yet{invitation}"
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: what is not possible has no key."""
         if action in OF_TIME:
@@ -443,9 +452,20 @@ class TopconApp(App[int], inherit_bindings=False):
             return (is_view or takes_commands) and not isinstance(self.focused, Input)
         if action in OF_SCREENS:
             return not self.screen.is_modal and not isinstance(self.focused, Input)
-        if action in {"save", "record"}:
-            return self._recording.is_possible if action == "record" else self._saving is not None
-        return action != "suspend_process" or (self._driver is not None and self._driver.can_suspend and has_shell())
+        return self._has_what_it_takes(action)
+
+    def _has_what_it_takes(self, action: str) -> bool:
+        match action:
+            case "demo":
+                return self._past.has_demo
+            case "record":
+                return self._recording.is_possible
+            case "save":
+                return self._saving is not None
+            case "suspend_process":
+                return self._driver is not None and self._driver.can_suspend and has_shell()
+            case _:
+                return True
 
     def action_tree(self) -> None:
         """Show the tree again, or, where it is shown already, as a tree."""
@@ -717,6 +737,10 @@ class TopconApp(App[int], inherit_bindings=False):
     def action_at(self, wall_ns: int) -> None:
         """Show what was at a moment, nanoseconds since 1970."""
         self._past.jump(wall_ns)
+
+    def action_demo(self) -> None:
+        """Play what was on a host that has more to show; what goes back to now goes back to this one."""
+        self._past.play_demo()
 
     def action_speed(self, speed: float) -> None:
         """Play the past so many times as fast as it was."""

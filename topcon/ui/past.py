@@ -75,15 +75,20 @@ class Past:
         self,
         app: App[Any],
         recalled: Recalled | None,
+        demo: Callable[[], Recalled] | None,
         shown: Callable[[], Snapshot | None],
         show: Callable[[Snapshot | None], object],
         say: Callable[[str, Tone], object],
         *,
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> None:
-        """Play for ``app``, from what is ``shown`` on; ``show`` is given what was, and None for what is now."""
+        """Play for ``app``, from what is ``shown`` on; ``show`` is given what was, and None for what is now.
+
+        ``recalled`` is what there is of the past, and ``demo`` makes that of another host, which is played when asked.
+        """
         self._app = app
         self._recalled = recalled
+        self._demo = demo
         self._shown = shown
         self._show = show
         self._say = say
@@ -96,7 +101,17 @@ class Past:
     @property
     def is_possible(self) -> bool:
         """Whether there can be any."""
-        return self._recalled is not None
+        return self._recalled is not None or self._demo is not None
+
+    @property
+    def has_demo(self) -> bool:
+        """Whether there is one that is not played yet."""
+        return self._demo is not None and not self.is_demo
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether what is shown is of another host, though this one is live beside it."""
+        return not self.is_all and self.playing is not None and bool(self.playing.name)
 
     @property
     def is_all(self) -> bool:
@@ -115,14 +130,19 @@ class Past:
 
     def begin(self) -> None:
         """Play, where there is nothing else."""
-        if self.is_all:
-            self._open(None)
+        if self._recalled is not None and self.is_all:
+            self._open(self._recalled)
 
-    def _open(self, at_ns: int | None) -> Player:
+    def play_demo(self) -> None:
+        """Show what was on another host, in place of this one."""
+        if self._demo is not None:
+            self.close()
+            self._open(self._demo())
+
+    def _open(self, recalled: Recalled, *, is_paused: bool = False) -> Player:
         from topcon.recording.player import Player  # noqa: PLC0415  not before it is asked for
 
-        assert self._recalled is not None  # noqa: S101  who asks has looked
-        open_frames, name, first_ns, is_all, is_looped = self._recalled
+        open_frames, name, at_ns, _, is_looped = recalled
 
         def tell(playing: Playing, snapshot: Snapshot) -> None:
             self._app.post_message(PastSeen(playing, snapshot, player))
@@ -131,8 +151,8 @@ class Past:
             open_frames,
             tell,
             thresholds=self._thresholds,
-            at_ns=first_ns if at_ns is None else at_ns,
-            is_paused=not is_all,
+            at_ns=at_ns,
+            is_paused=is_paused,
             is_looped=is_looped,
             name=name,
         )
@@ -195,7 +215,8 @@ class Past:
         player = self._player
         if player is None and begins and self._recalled is not None:
             shown = self._shown()
-            player = self._open(time.time_ns() if shown is None else shown.sample.wall_ns)
+            at_ns = time.time_ns() if shown is None else shown.sample.wall_ns
+            player = self._open(self._recalled._replace(at_ns=at_ns), is_paused=True)
         if player is None:
             self._say(IS_NOW if self._recalled is not None else NOTHING_KEPT, Tone.WARN)
             return
@@ -221,7 +242,9 @@ class Past:
     @property
     def now_ns(self) -> int:
         """What `now` is for who asks for a moment: the end of a recording."""
-        return self.playing.last_ns if self.playing is not None and self.is_all else time.time_ns()
+        if self.playing is not None and (self.is_all or self.is_demo):
+            return self.playing.last_ns
+        return time.time_ns()
 
     def check(self, parameters: tuple[object, ...]) -> bool:
         """Whether a key of time works now, by what stands in its action: from now one can only go back."""
@@ -240,7 +263,9 @@ class Past:
         word = ABSENT.get((name,)) or ABSENT.get((name, *parameters[:1]))
         if word is None:
             return None
-        return f"a recording has no {word}" if self.is_all else f"the past has no {word}; = goes back to now"
+        if self.is_all:
+            return f"a recording has no {word}"
+        return f"the {'demo' if self.is_demo else 'past'} has no {word}; = goes back to now"
 
     def guarded(self, inside: Inside) -> Inside:
         """Return whom to ask, who answers nothing of now while the past is shown."""

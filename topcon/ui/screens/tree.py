@@ -63,6 +63,7 @@ class TreeScreen(Screen[None]):
         self,
         header: Callable[[int], list[Spans]],
         wrong: Callable[[int], Spans],
+        nothing: Callable[[], str],
         *,
         acting: Acting | None = None,
         inside: Inside = NOTHING,
@@ -74,6 +75,7 @@ class TreeScreen(Screen[None]):
     ) -> None:
         """Show nothing yet, below a header and above a line of what is wrong, each written for a width.
 
+        ``nothing`` says that there are no containers.
         ``filters`` are those that are saved, by their names. ``view`` is what is shown at first, if not all.
         """
         super().__init__()
@@ -84,6 +86,7 @@ class TreeScreen(Screen[None]):
         """What is shown."""
         self._header = header
         self._wrong = wrong
+        self._nothing = nothing
         self._acting = acting
         self._inside = inside
         self._has_shells = has_shells
@@ -150,7 +153,7 @@ class TreeScreen(Screen[None]):
 
     def _empty(self, snapshot: Snapshot) -> str:
         if not snapshot.containers:
-            return "no containers on this host yet; topcon demo plays one that has some"
+            return self._nothing()
         if self.view.filter and not self.matches(snapshot):
             return f"nothing matches /{printable(self.filter_text)}; esc shows all"
         if self.view.only_sick:
@@ -228,7 +231,11 @@ class TreeScreen(Screen[None]):
                 has_row = can_ask and self.query_one(TreeTable).row is not None
                 return has_row and (not parameters or self._has_tab(str(parameters[0])))
             case _:
-                return True
+                return action != "demo_instead" or self._has_nothing_but_a_demo()
+
+    def _has_nothing_but_a_demo(self) -> bool:
+        snapshot = self.snapshot
+        return snapshot is not None and not snapshot.containers and bool(self.app.check_action("demo", ()))
 
     def _is_possible(self, verb: Verb) -> bool | None:
         """Whether a key does this now; None for one that does nothing, but can say why."""
@@ -339,6 +346,10 @@ class TreeScreen(Screen[None]):
         row = self.query_one(TreeTable).row
         if row is not None:
             self.open_details(row.key, tab, self.snapshot)
+
+    async def action_demo_instead(self) -> None:
+        """Play what was on a host that has containers."""
+        await self.app.run_action("demo", self.app)
 
     def open_details(self, key: str, tab: str, snapshot: Snapshot | None) -> None:
         """Show all that is known of a row, be it in sight or not."""
