@@ -412,3 +412,15 @@ async def test_an_empty_moment_of_a_recording_is_no_host_to_wait_for(tmp_path: P
     app = TopconApp(None, theme=load_theme("topcon-dark"), first=nothing, recalled=recalled)
     async with app.run_test(size=SIZE) as pilot:
         await shows(app, pilot, "no containers then", "#tree")
+
+
+async def test_the_keys_say_what_they_do_while_it_plays_and_while_it_is_paused(
+    replay: Callable[..., TopconApp],
+) -> None:
+    app = replay(is_looped=True)
+    async with app.run_test(size=(160, 30)) as pilot:
+        await shows(app, pilot, "f pause", "#keys")
+        await paused(app, pilot)
+        await shows(app, pilot, "f play", "#keys")
+        await press(app, pilot, "f")
+        await shows(app, pilot, "f pause", "#keys")

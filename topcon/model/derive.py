@@ -61,11 +61,12 @@ NOT_STALLED = PressureShare(0.0, 0.0)
 _NO_PRESSURES = PressureShares()
 
 
-def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
+def derive(previous: Snapshot | None, sample: Sample, *, is_bare: bool = False) -> Snapshot:
     """Build the tree of a sample, with rates against the snapshot before it.
 
     A counter that went back, or a cgroup that is another one under the same path, gives None for its rates. What has
     not changed is the very same object as before: a host of idle containers costs little more than a look at each.
+    One that ``is_bare`` says who is there and not what they use, which is all that the rates of the next one take.
     """
     elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
     if elapsed_s is not None and elapsed_s <= 0:
@@ -81,6 +82,7 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
         networks_before=previous.sample.networks if previous else {},
         gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
         is_same_tree=previous is not None and groups is previous.groups,
+        is_bare=is_bare,
         is_same_host=previous is not None
         and (sample.host.namespaces, sample.host.netns)
         == (previous.sample.host.namespaces, previous.sample.host.netns),
@@ -157,6 +159,8 @@ class _Step:
     gone_before: Mapping[ContainerKey, Gone]
     is_same_tree: bool
     """Whether the same containers are there, as the same, in the same pods."""
+    is_bare: bool
+    """Whether what is used does not matter."""
     is_same_host: bool
     """Whether the host's namespaces are known as they were before."""
 
@@ -295,26 +299,13 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
         is_same = len(containers) == len(before.containers) and all(map(is_, containers, before.containers))
         if is_same and is_still and before.is_still:
             return before
-    if len(containers) == 1:
-        (only,) = containers
-        usage, started_ns = only.usage, only.started_ns
-    else:
-        usage = total(containers)
-        past = before.usage if before is not None else Usage()
-        usage = usage._replace(cpu_history=past.cpu_history.grown(step.tick, usage.cpu_cores))
-        started_ns = min([each.started_ns for each in containers if each.started_ns is not None], default=None)
-    if cgroup is not None:
-        usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
-    if cgroup is not None or len(containers) != 1:
-        past = before.usage if before is not None else Usage()
-        usage = usage._replace(course=past.course.grown(step.tick, _course_values(usage)))
     pod = PodNode(
         _pod_key(group),
         info.kind,
         info.name,
         containers,
-        usage,
-        started_ns,
+        _pod_usage(step, containers, cgroup, old, before),
+        min([each.started_ns for each in containers if each.started_ns is not None], default=None),
         info.namespace,
         info.id if info.kind is PodKind.KUBERNETES else None,
         found.qos if found else None,
@@ -326,6 +317,26 @@ def _pod(step: _Step, group: Group, are_owners: Iterable[bool], before: PodNode 
     if before is not None and before.is_still and not step.is_same_tree and pod._replace(usage=before.usage) == before:
         return before
     return pod
+
+
+def _pod_usage(
+    step: _Step,
+    containers: tuple[ContainerNode, ...],
+    cgroup: CgroupSample | None,
+    old: CgroupSample | None,
+    before: PodNode | None,
+) -> Usage:
+    """What a pod uses: what its containers do, or what its own cgroup counts; ``old`` is that a sample ago."""
+    is_single = len(containers) == 1
+    if step.is_bare or (is_single and cgroup is None):
+        return containers[0].usage if is_single else Usage()
+    past = before.usage if before is not None else Usage()
+    usage = containers[0].usage if is_single else total(containers)
+    if not is_single:
+        usage = usage._replace(cpu_history=past.cpu_history.grown(step.tick, usage.cpu_cores))
+    if cgroup is not None:
+        usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
+    return usage._replace(course=past.course.grown(step.tick, _course_values(usage)))
 
 
 def _of_pod(total: Usage, own: Usage) -> Usage:
@@ -381,6 +392,8 @@ def _usage(
     cgroup: CgroupSample | None,
     before: ContainerNode | None,
 ) -> Usage:
+    if step.is_bare:
+        return Usage()
     usage = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before) if cgroup is not None else Usage()
     if network is not None:
         now, old = _outward(network), None if network_before is None else _outward(network_before)

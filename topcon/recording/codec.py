@@ -737,6 +737,10 @@ class Decoder:
         self._before, self._count = sample, count + 1
         return modern
 
+    def forget(self) -> None:
+        """Begin anew with a key frame, of which nothing is sought in what was before: it is from somewhere else."""
+        self._before = None
+
     def rewind(self) -> None:
         """Be as after the key frame that was read last: the one that follows it can be read next."""
         self._before, self._count = self._key, 1

@@ -194,6 +194,8 @@ class Reader:
             yield read + 1, at + 1
             return
         if self._decoder is None or self._key != key or at == key:
+            if self._decoder is not None:
+                self._decoder.forget()
             if start > key:
                 yield key, key + 1
         elif start == key:

@@ -46,7 +46,7 @@ def after(previous: Snapshot | None, sample: Sample, thresholds: Thresholds = DE
 
 def _begun(sample: Sample) -> Snapshot:
     """Return what the next snapshot is compared with: nobody sees it, and its findings are looked for again in that."""
-    snapshot = derive(None, sample)
+    snapshot = derive(None, sample, is_bare=True)
     return replace(snapshot, events=events_after(None, snapshot))
 
 

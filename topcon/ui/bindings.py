@@ -178,7 +178,8 @@ KEYS = (
     Key("next-view", ("tab",), Place.APP, "next_view(1)", Group.LOOK, "the next view", is_first=True),
     Key("previous-view", ("shift+tab",), Place.APP, "next_view(-1)", Group.LOOK, "the view before", is_first=True),
     # Only in the past: there they are what is needed first.
-    Key("freeze", ("f",), Place.APP, "past('toggle', 0)", Group.TIME, "in the past: pause, or play", "pause"),
+    Key("freeze", ("f",), Place.APP, "past('pause', 0)", Group.TIME, "in the past: pause", "pause"),
+    Key("freeze", ("f",), Place.APP, "past('play', 0)", Group.TIME, "in the past: play", "play"),
     Key("step-back", ("[", ","), Place.APP, "past('begin', -1)", Group.TIME, "from now into the past"),
     Key("step-back", ("[", ","), Place.APP, "past('step', -1)", Group.TIME, "a sample back", "earlier"),
     Key("step-on", ("]", "."), Place.APP, "past('step', 1)", Group.TIME, "a sample on", "later"),

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 IS_NOW = "this is now; [ goes back, :at 03:12 to a moment"
 NOTHING_KEPT = "nothing of the past is kept here"
-BARE = frozenset(("toggle", "live"))
-"""What is asked of the player without a number."""
+BARE = {"pause": "toggle", "play": "toggle", "live": "live"}
+"""What is asked of the player without a number, by its method."""
 BAR_LINE = 2
 """Which line of the header the time bar is."""
 TIMES = ("-1m", "-10m", "now")
@@ -172,7 +172,7 @@ class Past:
         if problem is not None and (before is None or (problem, done) != (before.problem, before.carried_out)):
             self._say(problem, Tone.WARN)
         self._show(seen.snapshot)
-        if before is None:
+        if before is None or before.is_paused is not seen.playing.is_paused:
             self._app.screen.refresh_bindings()
 
     def leave(self) -> bool:
@@ -197,7 +197,7 @@ class Past:
             if not self.leave():
                 self._say(IS_NOW, Tone.WARN)
         elif verb in BARE:
-            self._command(verb)
+            self._command(BARE[verb])
         else:
             is_back = amount < 0 and verb != "faster"
             self._command("step" if verb == "begin" else verb, int(amount), begins=is_back)
@@ -252,7 +252,8 @@ class Past:
             return self.is_possible
         verb, amount = parameters
         if self.is_shown:
-            return verb != "begin"
+            is_paused = self.playing is not None and self.playing.is_paused
+            return verb not in {"begin", "pause" if is_paused else "play"}
         return verb not in {"step", "faster"} and str(amount).startswith("-")
 
     def refusal(self, action: str | tuple[str, str, tuple[Any, ...]]) -> str | None:
