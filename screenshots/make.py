@@ -1,4 +1,4 @@
-"""Make all pictures of the README: ``make screenshots``. They show a captured host whose load is played.
+"""Make all pictures of the README: ``make screenshots``. They show moments of the demo.
 
 It takes seconds, needs no root and no runtime, and each run gives the same pictures.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent / "tests"))
 
-from played import SECONDS, PlayedHost  # noqa: E402  tests/ is not installed
+from demoed import actions_for, demo_at  # noqa: E402  tests/ is not installed
 
 from topcon.ui.app import TopconApp  # noqa: E402  the same
 from topcon.ui.themes import load_theme  # noqa: E402  the same

@@ -220,13 +220,15 @@ def running(
     inside: Box | None = None,
     **counters: Any,
 ) -> Box:
-    """Return a container that Docker lists and the kernel runs."""
+    """Return a container that Docker lists and the kernel runs; with another start it has another process."""
+    started_ns = (info or {}).get("started_ns")
+    ticks = {} if started_ns is None else {"start_ticks": started_ns // 10**7}
     path = CgroupPath(f"{inside.path if inside else ''}{path_of(name)}")
     return Box(
         info=info_of(name, **(info or {})),
         found=FoundContainer(path, "docker", container_id(name), inside.path if inside else None),
         cgroup=cgroup_of(path, **({"inode": number_of(name)} | counters)),
-        process=process_of(name, **(process or {})),
+        process=process_of(name, **(ticks | dict(process or {}))),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from topcon.model.derive import SAME_START_NS, counted_kills, place_of
+from topcon.model.derive import counted_kills, has_started_again, place_of
 from topcon.model.event import MOST_EVENTS, Event, Events, Fact, Kind, Standing, Told
 from topcon.model.sample import SILENT_AFTER_S, ContainerKey, Health, PodKind, Role, Source, State
 from topcon.model.snapshot import Severity
@@ -285,12 +285,12 @@ _RAN = frozenset((State.RUNNING, State.PAUSED))
 
 def _change(old: ContainerNode, node: ContainerNode, snapshot: Snapshot, *, is_first: bool) -> Iterator[_New]:
     """Compare a container with what it was; at first not all was read of it."""
-    wall_ns, since_ns = snapshot.sample.wall_ns, old.started_ns
+    wall_ns = snapshot.sample.wall_ns
     if (count := counted_kills(node, old)) > 0:
         yield _New(wall_ns, Kind.OOM, node.key, _killed(count, node), Severity.CRITICAL)
     if node.info is not old.info:
         yield from _said_otherwise(old, node, snapshot)
-    has_started = node.started_ns is not None and since_ns is not None and node.started_ns - since_ns >= SAME_START_NS
+    has_started = has_started_again(old, node)
     if has_started and node.started_ns is not None:
         yield _New(node.started_ns, Kind.START, node.key, *_start(old, node))
     if node.cgroup is not old.cgroup and not is_first and not has_started:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from topcon.errors import ParseError, SourceUnavailable
-from topcon.model.derive import SAME_START_NS
+from topcon.model.derive import has_started_again
 from topcon.model.output import LastLines, Wanted
 from topcon.model.sample import Problem, Role, Source
 from topcon.model.tombstones import tombstone_of
@@ -60,10 +60,9 @@ def wants(before: Snapshot, snapshot: Snapshot) -> Iterator[Want]:
         was = old.get(key)
         if was is None or was is node or not _writes(node):
             continue
-        since_ns, started_ns = was.started_ns, node.started_ns
-        if since_ns is not None and started_ns is not None and started_ns - since_ns >= SAME_START_NS:
+        if has_started_again(was, node):
             # Also of one that was seen to have ended: what was read then may have been of both lives.
-            yield Want(node, started_ns)
+            yield Want(node, node.started_ns)
         elif was.info.state.is_live and not node.info.state.is_live:
             yield Want(node)
     for key in old.keys() - now.keys():

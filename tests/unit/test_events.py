@@ -93,6 +93,36 @@ def test_a_start() -> None:
     assert event == Event(at(58), event.monotonic_ns, Kind.START, docker_key("web"), "web", "started")
 
 
+SLOW = (at(31), at(34.5), None, at(34.5), at(33), at(34.5))
+"""What is told of one start on a slow host: by files, by the runtime, by nobody while it lists anew."""
+
+
+def test_a_start_of_which_everybody_tells_another_moment_is_one() -> None:
+    process = {"start_ticks": 5000, "started_ns": at(31)}
+    boxes = [running("web", info={"started_ns": started_ns}, process=process) for started_ns in SLOW]
+    samples = [sample_of(seconds=second) for second in (28, 29)]
+    samples += [sample_of(box, seconds=second) for second, box in enumerate(boxes, start=35)]
+    snapshots = following(samples)
+
+    starts = [event for event in snapshots[-1].events.entries if event.kind is Kind.START]
+    (node,) = snapshots[-1].containers.values()
+    assert len(starts) == 1
+    assert node.starts_ns == (at(34.5),)
+    assert {each.started_ns for snapshot in snapshots[3:] for each in snapshot.containers.values()} == {
+        at(34.5),
+        at(33),
+    }
+
+
+def test_another_first_process_is_another_start() -> None:
+    one, other = (
+        running("web", info={"started_ns": started_ns}, process={"pid": pid, "started_ns": started_ns})
+        for pid, started_ns in ((101, at(31)), (102, at(45)))
+    )
+
+    assert [event.text for event in between([one], [other])] == ["started"]
+
+
 PAUSED = CgroupEvents(populated=True, frozen=True)
 AGED = {"started_ns": at(1)}
 CASES = {

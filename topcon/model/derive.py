@@ -354,9 +354,12 @@ def _container(step: _Step, member: Member, *, is_network_owner: bool) -> Contai
     cgroup = step.sample.cgroups.get(path) if path else None
     network, network_before = step.networks_of(process.netns if process else None)
     started_ns = info.started_ns
+    is_same_process = before is not None and _is_same_process(before.process, process)
     if started_ns is None and process is not None:
-        started_ns = process.started_ns
-    starts_ns = _starts(step.sample.wall_ns, started_ns, before)
+        # A runtime that lists it anew may not tell again when it was started.
+        known_ns = before.started_ns if before is not None and is_same_process else None
+        started_ns = process.started_ns if known_ns is None else known_ns
+    starts_ns = _starts(step.sample.wall_ns, started_ns, before, is_same_process=is_same_process)
     is_still = before is not None and _is_same(before.cgroup, cgroup) and _is_same(network_before, network)
     if before is not None and is_still and before.is_still and step.is_same_host:
         now = (info, process, outer, is_network_owner, starts_ns)
@@ -539,12 +542,31 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     )
 
 
-def _starts(wall_ns: int, started_ns: int | None, before: ContainerNode | None) -> tuple[int, ...]:
+def has_started_again(before: ContainerNode, now: ContainerNode) -> bool:
+    """Whether a container was started from one snapshot to the next.
+
+    Runtimes, their files and the kernel tell of one start at other times, on a slow host by many seconds: what has the
+    same first process has not been started.
+    """
+    if before.started_ns is None or now.started_ns is None or _is_same_process(before.process, now.process):
+        return False
+    return now.started_ns - before.started_ns >= SAME_START_NS
+
+
+def _is_same_process(before: ProcessSample | None, now: ProcessSample | None) -> bool:
+    if before is None or now is None:
+        return False
+    return (before.pid, before.start_ticks) == (now.pid, now.start_ticks)
+
+
+def _starts(
+    wall_ns: int, started_ns: int | None, before: ContainerNode | None, *, is_same_process: bool
+) -> tuple[int, ...]:
     known = before.starts_ns if before else ()
-    if before is not None and not known and started_ns == before.started_ns:
+    if before is not None and not known and (is_same_process or started_ns == before.started_ns):
         return ()
     if started_ns is not None:
-        if known and abs(started_ns - known[-1]) < SAME_START_NS:
+        if known and (is_same_process or abs(started_ns - known[-1]) < SAME_START_NS):
             known = (*known[:-1], started_ns)
         elif not known or started_ns > known[-1]:
             known = (*known, started_ns)
