@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,32 +22,42 @@ from demoed import actions_for, demo_at  # noqa: E402  tests/ is not installed
 
 from topcon.ui.app import TopconApp  # noqa: E402  the same
 from topcon.ui.themes import load_theme  # noqa: E402  the same
+from topcon.wiring.replay import build_demo  # noqa: E402  the same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PICTURES: Sequence[tuple[str, str, tuple[int, int], tuple[str, ...]]] = (
-    ("tree", "topcon-dark", (150, 32), ()),
-    ("tree-light", "topcon-light", (150, 32), ()),
-    ("narrow", "topcon-dark", (80, 24), ()),
-    ("details", "topcon-dark", (110, 40), ("slash", *"worker", "enter", "end", "enter")),
-    ("findings", "topcon-dark", (130, 36), ("2",)),
-    ("charts", "topcon-dark", (130, 36), ("slash", *"books-cache", "enter", "end", "enter", "tab", "plus", "plus")),
-    ("namespaces", "topcon-dark", (130, 36), ("4",)),
-    ("columns", "topcon-dark", (110, 32), ("c",)),
-    ("stop", "topcon-dark", (110, 30), ("slash", *"shop-", "enter", "space", "S")),
-    ("high-contrast", "high-contrast", (100, 24), ()),
+ROLLED_OUT, LOOPS = 150, 420
+"""Seconds from the beginning of the demo."""
+
+PICTURES: Sequence[tuple[str, str, tuple[int, int], int, tuple[str, ...]]] = (
+    ("tree", "topcon-dark", (150, 32), LOOPS, ()),
+    ("tree-light", "topcon-light", (150, 32), LOOPS, ()),
+    ("narrow", "topcon-dark", (80, 24), LOOPS, ()),
+    ("details", "topcon-dark", (110, 40), LOOPS, ("slash", *"worker", "enter", "end", "enter")),
+    ("findings", "topcon-dark", (130, 36), LOOPS, ("2",)),
+    (
+        "charts",
+        "topcon-dark",
+        (130, 36),
+        LOOPS,
+        ("slash", *"api-1", "enter", "home", "down", "enter", "tab", "plus", "plus"),
+    ),
+    ("namespaces", "topcon-dark", (130, 36), LOOPS, ("4",)),
+    ("columns", "topcon-dark", (110, 32), LOOPS, ("c",)),
+    ("stop", "topcon-dark", (110, 30), ROLLED_OUT, ("slash", *"shop-", "enter", "space", "S")),
+    ("high-contrast", "high-contrast", (100, 24), LOOPS, ()),
 )
-"""The name, the theme, the size and the keys of each."""
+"""The name, the theme, the size, the moment and the keys of each."""
 
 
 async def main() -> None:
-    """Let the host run for a minute, then take each picture."""
+    """Take each picture, as if its moment was now."""
+    moments = {moment: demo_at(moment) for moment in {each[3] for each in PICTURES}}
     with tempfile.TemporaryDirectory() as folder:
-        host = PlayedHost(Path(folder))
-        newest = host.tick(SECONDS)
-        for name, theme, size, keys in PICTURES:
-            app = TopconApp(None, theme=load_theme(theme), first=newest, actions=host.actions(Path(folder) / "audit"))
+        for name, theme, size, moment, keys in PICTURES:
+            first = moments[moment]
+            app = TopconApp(None, theme=load_theme(theme), first=first, actions=actions_for(first, Path(folder)))
             async with app.run_test(size=size) as pilot:
                 await pilot.pause()
                 for key in keys:
@@ -54,8 +65,26 @@ async def main() -> None:
                     await pilot.pause()
                 await app.workers.wait_for_complete()
                 await pilot.pause()
-                picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="topcon"))
-            (FOLDER / f"{name}.svg").write_text(picture)
+                keep(name, app)
+    await take_replay()
+
+
+def keep(name: str, app: TopconApp) -> None:
+    """Write what is shown into a file; the same each time."""
+    picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="topcon"))
+    (FOLDER / f"{name}.svg").write_text(picture)
+
+
+async def take_replay() -> None:
+    """Step back from a moment of the demo, as from now, and wait until its charts are there."""
+    with ExitStack() as stack:
+        app = TopconApp(None, theme=load_theme("topcon-dark"), first=demo_at(LOOPS), recalled=build_demo(stack))
+        async with app.run_test(size=(130, 30)) as pilot:
+            await pilot.press("left_square_bracket")
+            before = ""
+            while before != (before := app.export_screenshot()) or "paused" not in before:
+                await pilot.pause(1)
+            keep("replay", app)
 
 
 if __name__ == "__main__":

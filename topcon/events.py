@@ -344,7 +344,9 @@ def _limits(old: ContainerNode, node: ContainerNode, wall_ns: int) -> Iterator[_
     before, now = old.cgroup, node.cgroup
     if before is None or now is None or before.inode != now.inode:
         return
-    if node.started_ns is not None and wall_ns - node.started_ns < SETTLED_NS:
+    # A runtime that starts it anew may still tell of the start before: its process is as old as the cgroup.
+    starts_ns = (node.started_ns, node.process.started_ns if node.process is not None else None)
+    if any(started_ns is not None and wall_ns - started_ns < SETTLED_NS for started_ns in starts_ns):
         return
     for text in _other_limits(before, now):
         yield _New(wall_ns, Kind.LIMIT, node.key, text)

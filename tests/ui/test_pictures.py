@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
+from demoed import demo_at
 from fakes import FakeHost
-from played import SECONDS, PlayedHost
 
 from topcon.model.sample import Problem
 from topcon.ui.messages import SnapshotReady
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    """A captured host, a minute on."""
-    with closing(PlayedHost(tmp_path_factory.mktemp("played"))) as host:
-        return host.tick(SECONDS)
+def demo() -> Snapshot:
+    """The demo, when the most is wrong in it."""
+    return demo_at(420)
 
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -40,11 +38,11 @@ SIZES = ((80, 24), (120, 40), (200, 60))
 async def test_the_tree(
     make_app: Callable[..., TopconApp],
     picture: Callable[[TopconApp], bool],
-    played: Snapshot,
+    demo: Snapshot,
     theme: str,
     size: tuple[int, int],
 ) -> None:
-    app = make_app(theme, first=played)
+    app = make_app(theme, first=demo)
     async with app.run_test(size=size) as pilot:
         await pilot.press("down", "space")
 

@@ -65,7 +65,7 @@ COMMANDS = (
     Command(("tail",), "the last lines of logs, so many", "tail", "LINES"),
     Command(("at",), "what was at a time: 03:12, 03:12:40, -10m", "at", "TIME"),
     Command(("speed",), "how fast the past is played, 0.1 to 60", "speed", "SPEED"),
-    Command(("demo",), "ten eventful minutes of another host; = comes back", "demo"),
+    Command(("demo",), "eleven eventful minutes of another host; = comes back", "demo"),
     Command(("record",), "record into a file; again, end that and say what is in it", "record", "FILE", bare="record"),
     Command(("interval",), "time between samples, 0.1 to 3600 seconds", "interval", "SECONDS"),
     Command(("theme",), "other colours; without a name, look at them", "set_theme", "THEME", bare="themes"),
