@@ -389,6 +389,20 @@ async def test_the_demo_can_be_asked_for_where_there_is_something_too(
         assert "demo " not in text(app, "#header")
 
 
+async def test_a_demo_that_cannot_be_read_says_so(make_app: Callable[..., TopconApp], tmp_path: Path) -> None:
+    damaged = tmp_path / "demo.topcon"
+    damaged.write_bytes(b"nothing of the kind" * 100)
+
+    def demo() -> Recalled:
+        Reader(damaged).close()
+        raise AssertionError
+
+    app = make_app(demo=demo)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"demo", "enter")
+        await shows(app, pilot, "demo.topcon: not a recording", "#wrong")
+
+
 async def test_who_quits_ends_the_demo(empty: TopconApp) -> None:
     async with empty.run_test(size=SIZE) as pilot:
         await pilot.press("enter")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual import actions as textual_actions
 
+from topcon.errors import RecordingUnreadable
 from topcon.findings import DEFAULT_THRESHOLDS
 from topcon.model.inside import Inside
 from topcon.model.sample import Problem
@@ -135,9 +136,15 @@ class Past:
 
     def play_demo(self) -> None:
         """Show what was on another host, in place of this one."""
-        if self._demo is not None:
+        if self._demo is None:
+            return
+        try:
+            demo = self._demo()
+        except RecordingUnreadable as error:
+            self._say(str(error), Tone.BAD)
+        else:
             self.close()
-            self._open(self._demo())
+            self._open(demo)
 
     def _open(self, recalled: Recalled, *, is_paused: bool = False) -> Player:
         from topcon.recording.player import Player  # noqa: PLC0415  not before it is asked for
