@@ -383,19 +383,30 @@ def _other_limits(before: CgroupSample, now: CgroupSample) -> Iterator[str]:
 
 
 def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
-    """Tell of containers that have come into the place of another, or are known by its name only now."""
-    new = {
-        key: node
-        for key, node in snapshot.containers.items()
-        if (old := previous.containers.get(key)) is not node and _is_named_anew(old, node)
-    }
-    if not new:
+    """Tell of containers that have come into the place of another, or are known by its name only now.
+
+    The end of the one before may be seen later than its heir is: its cgroup is removed when its last process is buried.
+    """
+    before, now = previous.containers, snapshot.containers
+    changed = [(old, node) for key, node in now.items() if (old := before.get(key)) is not node]
+    new = {node.key for old, node in changed if _is_named_anew(old, node)}
+    left = [before[key] for key in before.keys() - now.keys()]
+    left += [old for old, node in changed if old is not None and not node.info.state.is_live]
+    ended = {old.key for old in left if old.info.state.is_live}
+    if not new and not ended:
         return
-    places = {node.key: place_of(node, pod) for pod in snapshot.pods for node in pod.containers if node.key in new}
+    free = {place_of(node, pod) for pod in previous.pods for node in pod.containers if node.key in ended}
+    places: dict[ContainerKey, Place] = {}
+    for pod in snapshot.pods:
+        for node in pod.containers:
+            if node.key in new or (free and place_of(node, pod) in free and node.key not in ended):
+                places[node.key] = place_of(node, pod)
+    if not places:
+        return
     holders = _holders(previous, snapshot, set(places.values()))
     for key, place in places.items():
-        node, old = new[key], holders.get(place)
-        if old is None or old.key == key:
+        node, old = now[key], holders.get(place)
+        if old is None or old.key == key or (key not in new and not _is_heir(node, old)):
             continue
         wall_ns = snapshot.sample.wall_ns
         begun_ns = node.started_ns if node.started_ns is not None else node.info.created_ns
@@ -406,6 +417,12 @@ def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
             yield _New(wall_ns, Kind.IMAGE, key, f"replaced by a new container, image {was} {_ARROW} {image}")
         else:
             yield _New(wall_ns, Kind.REPLACE, key, "replaced by a new container")
+
+
+def _is_heir(node: ContainerNode, old: ContainerNode) -> bool:
+    """Whether one that was there before another ended has come for it: of two that are alike the younger."""
+    is_named = node.info.source not in _NAMELESS and node.info.role is not Role.SANDBOX
+    return is_named and node.info.state.is_live and _begun(node) > _begun(old) > 0
 
 
 def _is_named_anew(old: ContainerNode | None, node: ContainerNode) -> bool:

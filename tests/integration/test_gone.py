@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from topcon.runtimes.watch import RuntimeWatches
     from topcon.sampler import Sampler
 
-SWELL = "echo loading; echo more >&2; sleep 3; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
+SWELL = "echo loading; sleep 0.5; echo more >&2; sleep 3; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
 OTHER = "topcon-test-other"
 APART_S = 0.3
 

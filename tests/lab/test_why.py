@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,6 @@ HOG = "while :; do x=$x$x$(head -c 100000 /dev/zero | tr '\\\\0' x); done"
 WRITE = "while :; do dd if=/dev/zero of=/written bs=1M count=8 conv=fsync 2>/dev/null; done"
 FORK = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do sleep 1000 & done; wait"
 
-
-LOOK_S = 3.0
 COUNTED = {
     "cpu-throttled": ("cpu.stat", r"nr_throttled (\d+)"),
     "cpu-starved": ("cpu.pressure", r"some .* total=(\d+)"),
@@ -61,7 +58,11 @@ def running(lab: Lab, name: str, command: str, *options: str) -> Iterator[None]:
 
 
 def test_the_standard_workload_has_the_throttled_worker_and_hostnet_and_nothing_untrue(lab: Lab) -> None:
+    containers = [container for pod in lab.ps()["pods"] for container in pod["containers"]]
+    paths = {each["key"]: each["cgroup"] for each in containers if each["cgroup"]}
+    before = lab.cgroups([*paths.values()])
     status, found = why(lab, "--interval", "3")
+    after = lab.cgroups([*paths.values()])
     by_name = {(each["name"], each["code"]): each for each in found}
 
     worker = by_name["shop-worker-1", "cpu-throttled"]
@@ -75,12 +76,7 @@ def test_the_standard_workload_has_the_throttled_worker_and_hostnet_and_nothing_
     # That one is told for ten minutes.
     rest = {(each["name"], each["summary"]) for each in sick if each["code"] not in COUNTED}
     assert rest <= {("stopped", "ended with exit code 3")}
-    # The emulator is slow: even a health check may need more than its limit here.
-    containers = [container for pod in lab.ps()["pods"] for container in pod["containers"]]
-    paths = {each["key"]: each["cgroup"] for each in containers if each["cgroup"]}
-    before = lab.cgroups([*paths.values()])
-    time.sleep(LOOK_S)
-    after = lab.cgroups([*paths.values()])
+    # The emulator is slow: even a health check may need more than its limit here, while it runs.
     for each in sick:
         path = paths.get(each["target"])
         if path is not None:

@@ -95,6 +95,21 @@ def test_it_may_be_given_the_name_only_later() -> None:
     assert changes([web("one")], [web("one"), web("two", name="two_web")], [web("two")], [web("two")]) == [REPLACED]
 
 
+def test_it_may_be_there_before_the_end_of_the_other_is_seen() -> None:
+    old, heir = web("one", started_ns=at(-9)), web("two", "web:2", started_ns=at(50))
+    ended = stopped("one", name="web", image="web:1", started_ns=at(-9))
+    told = [(Kind.IMAGE, "web", "replaced by a new container, image web:1 → web:2")]
+
+    assert changes([old], [old], [old, heir], [heir], [heir]) == told
+    assert changes([old], [old], [old, heir], [ended, heir], [heir]) == told
+
+
+def test_of_two_of_a_name_one_that_was_there_first_replaces_none() -> None:
+    first, second = web("one", started_ns=at(-9)), web("two", started_ns=at(50))
+
+    assert changes([first], [first], [first, second], [first]) == []
+
+
 def test_of_several_that_were_there_it_is_the_last() -> None:
     found = changes(
         [web("one", started_ns=at(-9))],
