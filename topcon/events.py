@@ -385,7 +385,8 @@ def _other_limits(before: CgroupSample, now: CgroupSample) -> Iterator[str]:
 def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
     """Tell of containers that have come into the place of another, or are known by its name only now.
 
-    The end of the one before may be seen later than its heir is: its cgroup is removed when its last process is buried.
+    The end of the one before may be seen later than its heir is, whose own files name it before the runtime is asked
+    anew.
     """
     before, now = previous.containers, snapshot.containers
     changed = [(old, node) for key, node in now.items() if (old := before.get(key)) is not node]
