@@ -26,7 +26,13 @@ FORK = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do sleep 1000 
 COUNTED = {
     "cpu-throttled": ("cpu.stat", r"nr_throttled (\d+)"),
     "cpu-starved": ("cpu.pressure", r"some .* total=(\d+)"),
+    "io-stalled": ("io.pressure", r"some .* total=(\d+)"),
+    "memory-stalled": ("memory.pressure", r"some .* total=(\d+)"),
 }
+"""By code of what even an idle container may suffer in an emulator that is slow: the file and the counter it is of."""
+SLOW = {*COUNTED, "runtime-silent"}
+"""What is true there now and then; a daemon may need longer than two seconds for an answer."""
+COUNTING = tuple({file for file, _ in COUNTED.values()})
 
 
 def counted(files: dict[str, str], code: str) -> int:
@@ -60,9 +66,9 @@ def running(lab: Lab, name: str, command: str, *options: str) -> Iterator[None]:
 def test_the_standard_workload_has_the_throttled_worker_and_hostnet_and_nothing_untrue(lab: Lab) -> None:
     containers = [container for pod in lab.ps()["pods"] for container in pod["containers"]]
     paths = {each["key"]: each["cgroup"] for each in containers if each["cgroup"]}
-    before = lab.cgroups([*paths.values()])
+    before = lab.cgroups([*paths.values()], COUNTING)
     status, found = why(lab, "--interval", "3")
-    after = lab.cgroups([*paths.values()])
+    after = lab.cgroups([*paths.values()], COUNTING)
     by_name = {(each["name"], each["code"]): each for each in found}
 
     worker = by_name["shop-worker-1", "cpu-throttled"]
@@ -74,7 +80,7 @@ def test_the_standard_workload_has_the_throttled_worker_and_hostnet_and_nothing_
     assert by_name["hostnet", "shares-host"]["severity"] == "info"
     sick = [each for each in found if each["severity"] != "info"]
     # That one is told for ten minutes.
-    rest = {(each["name"], each["summary"]) for each in sick if each["code"] not in COUNTED}
+    rest = {(each["name"], each["summary"]) for each in sick if each["code"] not in SLOW}
     assert rest <= {("stopped", "ended with exit code 3")}
     # The emulator is slow: even a health check may need more than its limit here, while it runs.
     for each in sick:
