@@ -70,7 +70,8 @@ def upper_of(dockerd: Dockerd, name: str) -> str:
 def written(dockerd: Dockerd, name: str) -> str:
     """Start a container that has written to all places there are."""
     dockerd.run(name, ["sh", "-c", WRITES], binds=[f"{name}:/data"])
-    until(lambda: dockerd.api.logs(name).endswith(b"ready\n"), f"{name} has written", PATIENCE_S)
+    # Lines of stderr may come behind it: they are read from another pipe.
+    until(lambda: b"ready\n" in dockerd.api.logs(name), f"{name} has written", PATIENCE_S)
     os.sync()
     return name
 
