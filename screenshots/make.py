@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent / "tests"))
 
-from demoed import actions_for, demo_at  # noqa: E402  tests/ is not installed
+from demoed import LOOPS, ROLLED_OUT, actions_for, demo_at  # noqa: E402  tests/ is not installed
 
+from topcon.recording import player  # noqa: E402  the same
 from topcon.ui.app import TopconApp  # noqa: E402  the same
 from topcon.ui.themes import load_theme  # noqa: E402  the same
 from topcon.wiring.replay import build_demo  # noqa: E402  the same
@@ -27,8 +28,10 @@ from topcon.wiring.replay import build_demo  # noqa: E402  the same
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROLLED_OUT, LOOPS = 150, 420
-"""Seconds from the beginning of the demo."""
+STILL = 4
+"""So many looks in turn have shown the same, a second apart, where charts are there."""
+# Of each sample, however slow the machine is.
+player.CHARTS_S = float("inf")
 
 PICTURES: Sequence[tuple[str, str, tuple[int, int], int, tuple[str, ...]]] = (
     ("tree", "topcon-dark", (150, 32), LOOPS, ()),
@@ -81,9 +84,10 @@ async def take_replay() -> None:
         app = TopconApp(None, theme=load_theme("topcon-dark"), first=demo_at(LOOPS), recalled=build_demo(stack))
         async with app.run_test(size=(130, 30)) as pilot:
             await pilot.press("left_square_bracket")
-            before = ""
-            while before != (before := app.export_screenshot()) or "paused" not in before:
+            seen: list[str] = []
+            while len(seen) < STILL or len({*seen[-STILL:]}) > 1 or "paused" not in seen[-1]:
                 await pilot.pause(1)
+                seen.append(app.export_screenshot())
             keep("replay", app)
 
 
