@@ -22,15 +22,15 @@ from topcon.wiring.replay import DEMO
 if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
 
-BEFORE = 600
-"""So many samples before the moment are gone through."""
+ROLLED_OUT, LOOPS = 150, 420
+"""Moments, seconds from its beginning: a new version runs; it cannot start, and the most is wrong."""
 
 
 def demo_at(seconds: int) -> Snapshot:
     """Return what the demo shows so many seconds after its beginning."""
     with Reader(Path(str(files("topcon") / DEMO))) as reader:
         at = reader.index_at(reader.times[0] + seconds * 10**9)
-        *_, snapshot = snapshots(reader, max(at - BEFORE, 0), at + 1)
+        *_, snapshot = snapshots(reader, 0, at + 1)
     return snapshot
 
 

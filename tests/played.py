@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from fakes import FakeRuntimes, FakeWatch
 
-from topcon.actions import Actions, AuditLog
 from topcon.kernel.cgroup import CgroupFs
 from topcon.kernel.files import Access
 from topcon.kernel.host import HostReader
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 HOST = Path(__file__).parent / "hosts/v2-all"
 KINDS = ("cpu", "memory", "io")
-SECONDS = 65
-"""A history is full after sixty."""
 MIB = 1 << 20
 _PERIODS_PER_S = 10
 _STILL_S = 8 * 3600
@@ -122,13 +119,6 @@ class PlayedHost:
     def roots(self) -> tuple[str, str, str]:
         """Where ``/proc``, ``/sys`` and the cgroups are."""
         return f"{self._folder}/proc", f"{self._folder}/sys", f"{self._folder}/sys/fs/cgroup"
-
-    def actions(self, audit_log: Path) -> Actions:
-        """Return what asks before it changes a container; there is none to change."""
-        proc_root, _, cgroup_root = self.roots
-        processes = ProcFs(proc_root, Access())
-        hierarchies = read_hierarchies(proc_root, cgroup_root)
-        return Actions(self.runtimes, processes, AuditLog(audit_log, None), hierarchies=hierarchies)
 
     def close(self) -> None:
         """Let go of its files."""

@@ -585,7 +585,7 @@ class Actions:
             ValueError: there is no such signal.
         """
         first = container.process
-        if first is not None and (first.pid, first.start_ticks) == (member.pid, member.start_ticks):
+        if first is not None and first.identity == member.identity:
             _, may_end = self._fate(member, signal_name(signal))
             lines = ["it is the first process: its end is the end of all others"] if may_end else []
             return lines + self.consequences(Verb.KILL, container, snapshot, Way.RUNTIME, signal)

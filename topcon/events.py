@@ -389,25 +389,18 @@ def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
     anew.
     """
     before, now = previous.containers, snapshot.containers
-    changed = [(old, node) for key, node in now.items() if (old := before.get(key)) is not node]
-    new = {node.key for old, node in changed if _is_named_anew(old, node)}
-    left = [before[key] for key in before.keys() - now.keys()]
-    left += [old for old, node in changed if old is not None and not node.info.state.is_live]
-    ended = {old.key for old in left if old.info.state.is_live}
+    new = {key for key, node in now.items() if (old := before.get(key)) is not node and _is_named_anew(old, node)}
+    ended = {key for key, old in before.items() if (node := now.get(key)) is not old and _ends(old, node)}
     if not new and not ended:
         return
-    free = {place_of(node, pod) for pod in previous.pods for node in pod.containers if node.key in ended}
-    places: dict[ContainerKey, Place] = {}
-    for pod in snapshot.pods:
-        for node in pod.containers:
-            if node.key in new or (free and place_of(node, pod) in free and node.key not in ended):
-                places[node.key] = place_of(node, pod)
-    if not places:
-        return
+    pairs = ((node, pod) for pod in snapshot.pods for node in pod.containers if ended or node.key in new)
+    places = {node.key: place_of(node, pod) for node, pod in pairs}
     holders = _holders(previous, snapshot, set(places.values()))
     for key, place in places.items():
         node, old = now[key], holders.get(place)
-        if old is None or old.key == key or (key not in new and not _is_heir(node, old)):
+        if old is None or old.key == key:
+            continue
+        if key not in new and not (old.key in ended and _is_heir(node, old)):
             continue
         wall_ns = snapshot.sample.wall_ns
         begun_ns = node.started_ns if node.started_ns is not None else node.info.created_ns
@@ -420,17 +413,23 @@ def _replacements(previous: Snapshot, snapshot: Snapshot) -> Iterator[_New]:
             yield _New(wall_ns, Kind.REPLACE, key, "replaced by a new container")
 
 
+def _ends(old: ContainerNode, node: ContainerNode | None) -> bool:
+    return old.info.state.is_live and (node is None or not node.info.state.is_live)
+
+
 def _is_heir(node: ContainerNode, old: ContainerNode) -> bool:
     """Whether one that was there before another ended has come for it: of two that are alike the younger."""
-    is_named = node.info.source not in _NAMELESS and node.info.role is not Role.SANDBOX
-    return is_named and node.info.state.is_live and _begun(node) > _begun(old) > 0
+    return _is_named(node) and node.info.state.is_live and _begun(node) > _begun(old) > 0
 
 
 def _is_named_anew(old: ContainerNode | None, node: ContainerNode) -> bool:
-    """Whether it has a name that it did not have: one that somebody gave it."""
-    if node.info.source in _NAMELESS or node.info.role is Role.SANDBOX:
-        return False
-    return old is None or (old.info is not node.info and old.info.name != node.info.name)
+    """Whether it has a name that it did not have."""
+    return _is_named(node) and (old is None or (old.info is not node.info and old.info.name != node.info.name))
+
+
+def _is_named(node: ContainerNode) -> bool:
+    """Whether it has a name that somebody gave it."""
+    return node.info.source not in _NAMELESS and node.info.role is not Role.SANDBOX
 
 
 _NAMELESS = frozenset((Source.CGROUP, Source.NAMESPACE))

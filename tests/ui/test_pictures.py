@@ -6,7 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
-from demoed import demo_at
+from demoed import LOOPS, demo_at
 from fakes import FakeHost
 
 from topcon.model.sample import Problem
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def demo() -> Snapshot:
     """The demo, when the most is wrong in it."""
-    return demo_at(420)
+    return demo_at(LOOPS)
 
 
 SIZES = ((80, 24), (120, 40), (200, 60))

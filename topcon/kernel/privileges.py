@@ -188,7 +188,7 @@ class PrivilegeReader:
 
 def _identity(node: ContainerNode) -> _Identity:
     process = node.process
-    return (node.key, process.pid, process.start_ticks) if process is not None else (node.key, 0, 0)
+    return (node.key, *process.identity) if process is not None else (node.key, 0, 0)
 
 
 def _veths(links: Links) -> dict[str, int]:

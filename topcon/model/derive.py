@@ -554,9 +554,7 @@ def has_started_again(before: ContainerNode, now: ContainerNode) -> bool:
 
 
 def _is_same_process(before: ProcessSample | None, now: ProcessSample | None) -> bool:
-    if before is None or now is None:
-        return False
-    return (before.pid, before.start_ticks) == (now.pid, now.start_ticks)
+    return before is not None and now is not None and before.identity == now.identity
 
 
 def _starts(

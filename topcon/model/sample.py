@@ -343,7 +343,7 @@ class ProcessSample:
 
     pid: int
     start_ticks: int
-    """Field 22 of ``/proc/PID/stat``: with the pid it is the process's identity."""
+    """Field 22 of ``/proc/PID/stat``."""
     comm: str
     started_ns: int
     """The same in nanoseconds since 1970, as exact as the kernel's clock tick."""
@@ -351,6 +351,11 @@ class ProcessSample:
     """``NSpid``: its pid in each nested pid namespace, the reader's first."""
     namespaces: Namespaces = field(default_factory=Namespaces)
     netns: NetnsKey | None = None
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Pid and start: no other process has both."""
+        return self.pid, self.start_ticks
 
 
 @dataclass(frozen=True, slots=True)

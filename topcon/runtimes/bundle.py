@@ -131,7 +131,7 @@ class _Kept:
 
 
 def _run(found: FoundContainer, process: ProcessSample) -> tuple[str, int, int]:
-    return found.id, process.pid, process.start_ticks
+    return (found.id, *process.identity)
 
 
 def _look(
