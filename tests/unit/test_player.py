@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import IDLE, MONOTONIC_NS, running, sample_of
+from samples import IDLE, MONOTONIC_NS, docker_key, running, sample_of
 
 from topcon.errors import RecordingUnreadable
-from topcon.model.event import Event, Events, Kind
+from topcon.model.event import Event, Events, Kind, Told
 from topcon.model.snapshot import Severity
+from topcon.model.tombstones import tombstone_of
 from topcon.recording.memory import Memory, MemoryReader
 from topcon.recording.player import KEPT, LEAST_S, STAY_S, Player
 from topcon.recording.replayed import after
@@ -27,6 +28,7 @@ S = 10**9
 SECONDS = 700
 CORES = 0.25
 DAMAGED = "incident.topcon: damaged"
+END_S = 300
 EVENTS_AT = (20, 100, 300)
 PATIENCE_S = 10.0
 
@@ -267,6 +269,39 @@ def test_charts_of_many_containers_are_made_of_some_of_the_samples(memory: Memor
     assert 50 < len(times) < 60
     assert times[-1] - times[0] == pytest.approx(600 * S, abs=15 * S)
     assert shown.cores() == pytest.approx(CORES)
+
+
+@pytest.fixture(scope="module")
+def with_an_end() -> Memory:
+    """A container that is gone after some minutes; how it ended is told in one sample alone."""
+    memory, newest = Memory(), None
+    told = Told(START_NS + END_S * S, Kind.EXIT, docker_key("job"), "job", exit_code=3)
+    for at in range(SECONDS):
+        boxes = [running("web"), *([running("job")] if at < END_S else [])]
+        sample = sample_of(*boxes, seconds=float(at), events=(told,) if at == END_S + 1 else ())
+        newest = after(newest, sample)
+        memory.add(newest)
+    return memory
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_how_a_container_ended_is_known_where_the_sample_that_told_it_is_left_out(
+    with_an_end: Memory, *, is_damaged: bool
+) -> None:
+    shown = Shown(with_an_end, at_ns=START_NS + (END_S - 4) * S)
+    shown.damaged = range(END_S, END_S + 2) if is_damaged else range(0)
+    shown.turns()
+    shown.player._go_to(shown.readers[0], END_S + 20)
+    played = tombstone_of(shown.snapshot, docker_key("job"))
+
+    shown.player.jump(START_NS + 650 * S)
+    shown.player.turn()
+    shown.player._derive_s = 0.02
+    shown.turns()
+    charted = tombstone_of(shown.snapshot, docker_key("job"))
+
+    assert len(shown.snapshot.times.all_ns) < 60
+    assert [each and each.info.exit_code for each in (played, charted)] == [None if is_damaged else 3] * 2
 
 
 def test_charts_follow_while_it_is_played(memory: Memory) -> None:

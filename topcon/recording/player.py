@@ -6,6 +6,7 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import ceil
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from topcon.findings import Thresholds
-    from topcon.model.event import Events
+    from topcon.model.event import Events, Told
     from topcon.model.playing import Mark
+    from topcon.model.sample import Sample
     from topcon.model.snapshot import Snapshot
     from topcon.recording.frames import Frames
 
@@ -45,6 +47,8 @@ NEAR_NS = 60 * NS_PER_S
 """Who says 03:12 means the minute, in which it may have begun."""
 KEPT = 64
 """So many snapshots are kept, to go back to."""
+MOST_LEFT_OUT = 120
+"""In so many of the samples that are left out it is looked what was told."""
 LATE_S = 2.0
 """Who is later than this has slept, or cannot keep up: it goes on from where it is."""
 SHORTEST_S = 0.001
@@ -402,7 +406,7 @@ class Player:
     def _go_to(self, frames: Frames, index: int) -> None:
         """Show a later sample: all that is between the two counts into its rates."""
         assert self._snapshot is not None  # noqa: S101  there was a jump first
-        sample = frames.sample(index)
+        sample = _with_told(frames, self._at, index)
         begun_s = self._spent()
         snapshot = after(self._snapshot, sample, self._thresholds)
         self._derive_s = self._spent() - begun_s
@@ -472,20 +476,21 @@ class Player:
         # The last ones one by one: rates are to be those of an interval.
         last_ones = max(end - BEFORE, begin)
         snapshot: Snapshot | None = None
-        at = begin
+        at = before = end
         for at in (*range(last_ones - (last_ones - begin) // step * step, last_ones, step), *range(last_ones, end + 1)):
             try:
-                snapshot = after(snapshot, frames.sample(at), self._thresholds)
+                snapshot = after(snapshot, _with_told(frames, before, at), self._thresholds)
             except RecordingUnreadable:
                 # It is said where one goes there; here it only leaves a gap.
                 continue
+            before = at
             yield
         # It has gone on meanwhile.
         while frames.times[at] < self._opened.times[self._at]:
             if frames.times[-1] < self._opened.times[self._at]:
                 frames.refresh()
-            at = min(at + step, frames.index_at(self._opened.times[self._at]))
-            snapshot = after(snapshot, frames.sample(at), self._thresholds)
+            before, at = at, min(at + step, frames.index_at(self._opened.times[self._at]))
+            snapshot = after(snapshot, _with_told(frames, before, at), self._thresholds)
             yield
         if snapshot is not None and self._snapshot is not None:
             self._keep(_Kept(replace(snapshot, events=self._snapshot.events), is_charted=True))
@@ -495,3 +500,17 @@ class Player:
 
 def _time_of(mark: Mark) -> int:
     return mark.wall_ns
+
+
+def _with_told(frames: Frames, before: int, at: int) -> Sample:
+    """Return a sample, with what runtimes told in those after another that are left out: how containers ended.
+
+    Raises:
+        RecordingUnreadable: it is damaged; it does not matter whether one that is left out is.
+    """
+    told: list[Told] = []
+    for left_out in range(max(before + 1, at - MOST_LEFT_OUT, 0), at):
+        with suppress(RecordingUnreadable):
+            told += frames.sample(left_out).events
+    sample = frames.sample(at)
+    return replace(sample, events=(*told, *sample.events)) if told else sample
