@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -317,3 +318,32 @@ def test_a_bare_unshare_is_a_container_of_no_runtime(lab: Lab, shown: Json) -> N
     assert container["key"].startswith("none:")
     assert container["pid"] == int(lab.ssh("pgrep -xf 'sleep 999999'"))
     assert not {"net", "pid", "mnt", "uts", "ipc"} & set(container["shared_with_host"])
+
+
+JOT = "echo out; echo err >&2; exec sleep 1000"
+FOLLOW = """
+from contextlib import closing
+from topcon.config import Config
+from topcon.model.output import Wanted
+from topcon.wiring import build_runtimes, build_sampler
+from topcon.wiring.inside import build_follow
+
+runtimes = build_runtimes(Config())
+with closing(build_sampler(Config(), runtimes)) as sampler:
+    nodes = sampler.tick().containers.values()
+    (node,) = (each for each in nodes if each.info.name == "jot")
+    feed = build_follow(Config(), runtimes)(node, Wanted())
+    print(feed.where, sorted((line.is_stderr, line.text) for line in feed.read().lines))
+    feed.close()
+"""
+
+
+def test_what_podman_puts_into_the_journal_is_read_without_it(lab: Lab) -> None:
+    lab.ssh(f"podman run -d --network none --log-driver journald --name jot docker.io/lab/busybox /bin/sh -c '{JOT}'")
+    try:
+        with lab.frozen(*DAEMONS):
+            followed = lab.ssh(f"/opt/topcon/bin/python -c {shlex.quote(FOLLOW)}")
+    finally:
+        lab.ssh("podman rm -f -t 0 jot")
+
+    assert followed == "journal [(False, 'out'), (True, 'err')]"

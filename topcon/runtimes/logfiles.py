@@ -1,7 +1,7 @@
 """Where the runtimes keep what containers write, for when none answers. Read like `hostfiles`: with care.
 
 Docker's ``json-file``: ``/var/lib/docker/containers/ID/ID-json.log``. Kubernetes: ``/var/log/pods``, and links to it by
-container below ``/var/log/containers``. Podman and CRI-O: as conmon was told, conmon(8).
+container below ``/var/log/containers``. Podman and CRI-O: as conmon was told, conmon(8). Or systemd's journal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from topcon.model.output import Feed, Wanted
-    from topcon.model.sample import ContainerInfo
+    from topcon.model.sample import ContainerId, ContainerInfo
     from topcon.runtimes.logs import Form
 
 SOURCE = "logs"
@@ -36,6 +36,12 @@ _DOCKER_DEFAULT = "/var/lib/docker"
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _POD_LABELS = tuple(f"io.kubernetes.pod.{name}" for name in ("namespace", "name", "uid"))
 _READ_BY_RUNTIME = frozenset(("local",))
+
+
+class InJournal(NamedTuple):
+    """The journal, with what a container writes."""
+
+    id: ContainerId
 
 
 class LogFile(NamedTuple):
@@ -56,7 +62,7 @@ def open_log(
         if isinstance(found, Problem):
             return found
         try:
-            return FileFeed(found.path, found.form, wanted)
+            return _opened(found, wanted, host_root)
         except SourceUnavailable as error:
             # That one is kept from us says more than that another is not there.
             failure = error if failure is None or error.remedy else failure
@@ -65,9 +71,18 @@ def open_log(
     return Problem(SOURCE, f"{info.runtime}: nobody who answers has its output, and there is no file of it")
 
 
+def _opened(found: LogFile | InJournal, wanted: Wanted, host_root: str) -> Feed:
+    if isinstance(found, LogFile):
+        return FileFeed(found.path, found.form, wanted)
+    # Few need it.
+    from topcon.runtimes.journal import JournalFeed  # noqa: PLC0415
+
+    return JournalFeed(found.id, wanted, host_root)
+
+
 def find_logs(
     info: ContainerInfo, pid: int | None, files: HostFiles, host_root: str = ""
-) -> Iterator[LogFile | Problem]:
+) -> Iterator[LogFile | InJournal | Problem]:
     """Return the places where a container's lines may be, best first; a problem where they are known to be elsewhere.
 
     Args:
@@ -83,7 +98,9 @@ def find_logs(
         yield from _conmon(info, pid, files, host_root)
 
 
-def _docker(info: ContainerInfo, pid: int | None, files: HostFiles, host_root: str) -> Iterator[LogFile | Problem]:
+def _docker(
+    info: ContainerInfo, pid: int | None, files: HostFiles, host_root: str
+) -> Iterator[LogFile | InJournal | Problem]:
     if info.runtime != "docker":
         return
     for root in _docker_roots(pid, files):
@@ -92,7 +109,7 @@ def _docker(info: ContainerInfo, pid: int | None, files: HostFiles, host_root: s
         config = host.get("LogConfig") if host else None
         driver = config.get("Type") if isinstance(config, dict) else None
         if driver == "journald":
-            yield _in_journal(info)
+            yield InJournal(info.id)
         elif driver in _READ_BY_RUNTIME:
             yield Problem(SOURCE, f"only {info.runtime} reads its driver {driver!r}, and does not answer")
         elif driver == "none":
@@ -140,7 +157,7 @@ def _followed(path: str, host_root: str) -> LogFile:
     return LogFile(host_root + path, JSON_LINES if path.endswith("-json.log") else CRI)
 
 
-def _conmon(info: ContainerInfo, pid: int, files: HostFiles, host_root: str) -> Iterator[LogFile | Problem]:
+def _conmon(info: ContainerInfo, pid: int, files: HostFiles, host_root: str) -> Iterator[LogFile | InJournal | Problem]:
     """Where the process that looks after it writes what it writes."""
     try:
         parent = files.parent(pid)
@@ -154,7 +171,7 @@ def _conmon(info: ContainerInfo, pid: int, files: HostFiles, host_root: str) -> 
         if path:
             yield LogFile(host_root + path, CRI)
         elif driver == "journald":
-            yield _in_journal(info)
+            yield InJournal(info.id)
 
 
 def conmon_logs(words: tuple[str, ...]) -> list[str]:
@@ -169,11 +186,6 @@ def parse_log_path(text: str) -> tuple[str, str]:
     if text.startswith("/"):
         return "k8s-file", text
     return driver, path if colon and path.startswith("/") and driver in {"k8s-file", "json-file"} else ""
-
-
-def _in_journal(info: ContainerInfo) -> Problem:
-    remedy = f"journalctl CONTAINER_ID_FULL={info.id}"
-    return Problem(SOURCE, "its runtime keeps what it writes in the journal, and does not answer", remedy)
 
 
 def _object(files: HostFiles, path: str) -> dict[str, object] | None:
