@@ -138,7 +138,7 @@ def test_streams_times_parts_and_what_is_no_text(journal: Journal, follow: Calla
     journal.write(b"out", PRIORITY="6")
     journal.write(b"err", PRIORITY="3")
     journal.write(b"the first ", b"of three, ", CONTAINER_PARTIAL_MESSAGE="true")
-    journal.write(b"the end")
+    journal.write(b"the end\n")
     journal.write(b"\x1b[31mred\xff\nand more", b"", b"x" * 3 * LONGEST_FOLLOWED)
 
     lines = read(follow())

@@ -104,7 +104,8 @@ class JournalFeed:
             stamp = time.strftime(f"%Y-%m-%dT%H:%M:%S.{us:06}Z", time.gmtime(seconds))
             stream = "stderr" if self._field("PRIORITY") == _STDERR else "stdout"
             tag = "P" if self._field("CONTAINER_PARTIAL_MESSAGE") == b"true" else "F"
-            text = self._field("MESSAGE").replace(b"\n", b" ")
+            # Docker writes a line, conmon its end as well.
+            text = self._field("MESSAGE").removesuffix(b"\n").replace(b"\n", b" ")
             self._intake.give(f"{stamp} {stream} {tag} ".encode() + text + b"\n")
             if time.monotonic() > until:
                 break
