@@ -179,7 +179,7 @@ STATES = [
     ("running", State.RUNNING),
     ("paused", State.PAUSED),
     ("restarting", State.RESTARTING),
-    ("removing", State.DEAD),
+    ("removing", State.EXITED),
     ("exited", State.EXITED),
     ("dead", State.DEAD),
     ("stopping", State.UNKNOWN),
@@ -314,6 +314,11 @@ def test_a_container_that_never_ran_has_no_start() -> None:
 )
 def test_the_health_of_a_container(health: dict[str, str] | None, expected: Health | None) -> None:
     assert info_from_inspect(inspected(State={"Health": health})).health is expected
+
+
+@pytest.mark.parametrize("status", ["created", "restarting", "removing", "exited", "dead"])
+def test_what_does_not_run_is_not_unhealthy(status: str) -> None:
+    assert info_from_inspect(inspected(State={"Status": status, "Health": {"Status": "unhealthy"}})).health is None
 
 
 @pytest.mark.parametrize(

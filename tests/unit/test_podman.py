@@ -215,7 +215,7 @@ def test_a_pod_without_a_name_has_its_ids_beginning() -> None:
         ("restarting", State.RESTARTING),
         ("stopped", State.EXITED),
         ("exited", State.EXITED),
-        ("removing", State.DEAD),
+        ("removing", State.EXITED),
         ("unknown", State.UNKNOWN),
         ("", State.UNKNOWN),
         (None, State.UNKNOWN),

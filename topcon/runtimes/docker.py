@@ -422,7 +422,8 @@ def info_from_inspect(entry: Mapping[str, Any]) -> ContainerInfo:
         command=" ".join([entry.get("Path") or "", *(entry.get("Args") or [])]).strip() or None,
         labels=MappingProxyType(labels),
         ports=_inspected_ports((entry.get("NetworkSettings") or {}).get("Ports") or {}),
-        health=Health(health) if health in set(Health) else None,
+        # Who stops checking says "unhealthy", whatever the last check said.
+        health=Health(health) if health in set(Health) and status.is_live else None,
         exit_code=state.get("ExitCode") if status.is_over else None,
         restarts=entry.get("RestartCount"),
         restart_policy=policy or "no",
@@ -457,7 +458,8 @@ def _joined(network_mode: str) -> ContainerId | None:
 
 def _state(text: str | None) -> State:
     if text == "removing":
-        return State.DEAD
+        # It is dead only if that fails.
+        return State.EXITED
     return State(text) if text in set(State) else State.UNKNOWN
 
 

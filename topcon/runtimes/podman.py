@@ -101,7 +101,7 @@ _STATES = {
     "restarting": State.RESTARTING,
     "stopped": State.EXITED,
     "exited": State.EXITED,
-    "removing": State.DEAD,
+    "removing": State.EXITED,
 }
 _MODES = {"net": "NetworkMode", "pid": "PidMode", "ipc": "IpcMode", "uts": "UTSMode", "cgroup": "CgroupMode"}
 
