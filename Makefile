@@ -42,6 +42,5 @@ screenshots:
 # seconds there, and half of the CPU; its files name its containers as well.
 demo:
 	tests/lab/lab up && tests/lab/lab load && tests/lab/lab install
-	tests/lab/lab ssh 'systemctl stop podman.socket podman.service; rm -f /run/podman/podman.sock; \
-	    /opt/topcon/bin/topcon record /root/demo.topcon --interval 2 --for 11m & lab-incident; wait; systemctl start podman.socket'
+	tests/lab/lab ssh 'lab-demo /root/demo.topcon'
 	tests/lab/lab get /root/demo.topcon topcon/recordings && chmod 644 topcon/recordings/demo.topcon

@@ -43,7 +43,7 @@ PICTURES: Sequence[tuple[str, str, tuple[int, int], int, tuple[str, ...]]] = (
         "charts",
         "topcon-dark",
         (130, 36),
-        LOOPS,
+        ROLLED_OUT,
         ("slash", *"api-1", "enter", "home", "down", "enter", "tab", "plus", "plus"),
     ),
     ("namespaces", "topcon-dark", (130, 36), LOOPS, ("4",)),

@@ -22,8 +22,8 @@ from topcon.wiring.replay import DEMO
 if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
 
-ROLLED_OUT, LOOPS = 150, 420
-"""Moments, seconds from its beginning: a new version runs; it cannot start, and the most is wrong."""
+ROLLED_OUT, LOOPS = 200, 390
+"""Moments, seconds from its beginning: a new version runs, and is killed for memory; another cannot start."""
 
 
 def demo_at(seconds: int) -> Snapshot:
