@@ -123,6 +123,42 @@ def test_another_first_process_is_another_start() -> None:
     assert [event.text for event in between([one], [other])] == ["started"]
 
 
+def life(began_s: int, told_s: float) -> Box:
+    """A container whose pid 1 began at a time, and of which the runtime says that it was started at another."""
+    pid = 100 + began_s
+    process = {"pid": pid, "start_ticks": 100 * began_s, "started_ns": at(began_s), "ns_pids": (pid, 1)}
+    return running("web", info={"started_ns": at(told_s)}, process=process)
+
+
+ONE_LIFE = life(1, 1.1)
+NEXT_LIFE = life(45, 45.5)
+LATE = {
+    "the runtime tells of it later": (ONE_LIFE, life(45, 1.1), life(45, 1.1), NEXT_LIFE, NEXT_LIFE),
+    "nothing of it ran in between": (ONE_LIFE, stopped("web", state=State.RUNNING, started_ns=at(1.1)), life(45, 1.1), NEXT_LIFE),
+    "the kernel is looked at later": (ONE_LIFE, life(1, 45.5), life(1, 45.5), NEXT_LIFE, NEXT_LIFE),
+    "both at once": (ONE_LIFE, NEXT_LIFE, NEXT_LIFE),
+}
+
+
+@pytest.mark.parametrize("boxes", LATE.values(), ids=LATE)
+def test_a_new_life_is_told_once_whoever_tells_of_it_first(boxes: tuple[Box, ...]) -> None:
+    samples = [sample_of(ONE_LIFE, seconds=second) for second in (30, 31)]
+    samples += [sample_of(box, seconds=second) for second, box in enumerate(boxes, start=46)]
+    snapshots = following(samples)
+
+    starts = [event for event in snapshots[-1].events.entries if event.kind is Kind.START]
+    (node,) = snapshots[-1].containers.values()
+    assert [event.text for event in starts] == ["started"]
+    assert at(45) <= starts[0].wall_ns <= at(45.5)
+    assert node.starts_ns[-1] == at(45.5)
+
+
+def test_what_entered_a_container_is_no_new_life_of_it() -> None:
+    guest = {"pid": 145, "start_ticks": 4500, "started_ns": at(45), "ns_pids": (145, 7)}
+
+    assert between([ONE_LIFE], [running("web", info={"started_ns": at(1.1)}, process=guest)]) == []
+
+
 PAUSED = CgroupEvents(populated=True, frozen=True)
 AGED = {"started_ns": at(1)}
 CASES = {

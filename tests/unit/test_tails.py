@@ -129,6 +129,11 @@ LIVES: dict[str, tuple[tuple[Box, ...], tuple[Box, ...], list[tuple[str, int | N
     "it ends": ((WEB,), (stopped("web", exit_code=1, started_ns=at(-60), finished_ns=at(1)),), [("web", None)]),
     "it is removed": ((WEB,), (), [("web", None)]),
     "it is started again": ((WEB,), (running("web", info={"started_ns": at(0.5)}),), [("web", at(0.5))]),
+    "it is started again, as nobody but the kernel tells yet": (
+        (running("web", info=AGED, process={"pid": 7, "started_ns": at(-60), "ns_pids": (7, 1)}),),
+        (running("web", info=AGED, process={"pid": 8, "started_ns": at(0.5), "ns_pids": (8, 1)}),),
+        [("web", at(0.5))],
+    ),
     "what had ended is removed": ((stopped("web", exit_code=1),), (), []),
     "what had ended is started": (
         (stopped("web", exit_code=1, started_ns=at(-60)),),

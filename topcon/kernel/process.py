@@ -183,7 +183,7 @@ class ProcFs:
             process = self.sample(pid, boot_ns)
             if process is None:
                 continue
-            if len(process.ns_pids) > 1 and process.ns_pids[-1] == 1:
+            if process.is_init:
                 return process
             if oldest is None or process.start_ticks < oldest.start_ticks:
                 oldest = process

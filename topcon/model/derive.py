@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from topcon.model.sample import (
         CgroupPath,
         CgroupSample,
+        ContainerInfo,
         ContainerKey,
         CpuStat,
         HostSample,
@@ -353,12 +354,8 @@ def _container(step: _Step, member: Member, *, is_network_owner: bool) -> Contai
     before = step.containers_before.get(key)
     cgroup = step.sample.cgroups.get(path) if path else None
     network, network_before = step.networks_of(process.netns if process else None)
-    started_ns = info.started_ns
     is_same_process = before is not None and _is_same_process(before.process, process)
-    if started_ns is None and process is not None:
-        # A runtime that lists it anew may not tell again when it was started.
-        known_ns = before.started_ns if before is not None and is_same_process else None
-        started_ns = process.started_ns if known_ns is None else known_ns
+    started_ns = _started_ns(info, process, before, is_same_process=is_same_process)
     starts_ns = _starts(step.sample.wall_ns, started_ns, before, is_same_process=is_same_process)
     is_still = before is not None and _is_same(before.cgroup, cgroup) and _is_same(network_before, network)
     if before is not None and is_still and before.is_still and step.is_same_host:
@@ -542,6 +539,27 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     )
 
 
+def _started_ns(
+    info: ContainerInfo, process: ProcessSample | None, before: ContainerNode | None, *, is_same_process: bool
+) -> int | None:
+    """Return when a container was started: as its runtime says, or else as the kernel does.
+
+    A runtime that lists it anew may not tell again; and of a new life it may tell only after the kernel shows it.
+    """
+    told_ns = info.started_ns
+    if process is None:
+        return told_ns
+    known_ns = before.started_ns if before is not None and is_same_process else None
+    if told_ns is None:
+        return process.started_ns if known_ns is None else known_ns
+    if before is None or told_ns != before.info.started_ns:
+        return told_ns
+    if known_ns is not None:
+        return known_ns
+    lives_anew = process.is_init and (before.process is not None or before.cgroup is None)
+    return process.started_ns if lives_anew and process.started_ns - told_ns >= SAME_START_NS else told_ns
+
+
 def has_started_again(before: ContainerNode, now: ContainerNode) -> bool:
     """Whether a container was started from one snapshot to the next.
 
@@ -549,6 +567,15 @@ def has_started_again(before: ContainerNode, now: ContainerNode) -> bool:
     same first process has not been started.
     """
     if before.started_ns is None or now.started_ns is None or _is_same_process(before.process, now.process):
+        return False
+    if _began_after(before.process, now.process):
+        return True
+    return now.started_ns - before.started_ns >= SAME_START_NS
+
+
+def _began_after(before: ProcessSample | None, now: ProcessSample | None) -> bool:
+    """Whether a container has got another pid 1: its runtime may have told of that before the kernel was looked at."""
+    if before is None or now is None or not (before.is_init and now.is_init):
         return False
     return now.started_ns - before.started_ns >= SAME_START_NS
 

@@ -357,6 +357,11 @@ class ProcessSample:
         """Pid and start: no other process has both."""
         return self.pid, self.start_ticks
 
+    @property
+    def is_init(self) -> bool:
+        """Whether it is pid 1 in a pid namespace of its own: with another one there begins another life."""
+        return len(self.ns_pids) > 1 and self.ns_pids[-1] == 1
+
 
 @dataclass(frozen=True, slots=True)
 class FoundPod:
