@@ -35,7 +35,7 @@ WORKERS = 2
 APART_S = 0.25
 """Between two readings: what restarts again and again costs no more than that."""
 READ_S = 3.0
-"""A reading takes no longer where more and more comes."""
+"""A reading takes no longer: where more and more comes, and where nothing does yet."""
 ASKED_AGAIN = 4
 """So many times the lines are asked for of what runs again, which may have written by then."""
 NOTED_NS = 50 * 10**6
@@ -200,7 +200,10 @@ class Tails:
         until_s = time.monotonic() + READ_S
         while len(lines) < asked and time.monotonic() < until_s and not self._stopped.is_set():
             batch = feed.read()
-            if batch is None or not (batch.lines or batch.passed):
+            if batch is None:
+                break
+            # Of what goes on writing nobody tells where the past ends: it has, once nothing more comes for a while.
+            if lines and not (batch.lines or batch.passed):
                 break
             lines += batch.lines
         return lines

@@ -134,7 +134,12 @@ ONE_LIFE = life(1, 1.1)
 NEXT_LIFE = life(45, 45.5)
 LATE = {
     "the runtime tells of it later": (ONE_LIFE, life(45, 1.1), life(45, 1.1), NEXT_LIFE, NEXT_LIFE),
-    "nothing of it ran in between": (ONE_LIFE, stopped("web", state=State.RUNNING, started_ns=at(1.1)), life(45, 1.1), NEXT_LIFE),
+    "nothing of it ran in between": (
+        ONE_LIFE,
+        stopped("web", state=State.RUNNING, started_ns=at(1.1)),
+        life(45, 1.1),
+        NEXT_LIFE,
+    ),
     "the kernel is looked at later": (ONE_LIFE, life(1, 45.5), life(1, 45.5), NEXT_LIFE, NEXT_LIFE),
     "both at once": (ONE_LIFE, NEXT_LIFE, NEXT_LIFE),
 }

@@ -198,6 +198,15 @@ def test_what_cannot_be_read_says_why(tails: Tails, asked: Asked) -> None:
     assert asked.feeds["db"].is_closed
 
 
+def test_what_comes_late_is_waited_for_but_not_what_comes_next(tails: Tails, asked: Asked) -> None:
+    asked.feeds["web"] = Told(Batch(), Batch(), Batch((line("late"),)), Batch(), Batch((line("of the next life"),)))
+
+    for snapshot in snapshots((WEB,), (stopped("web", exit_code=1),)):
+        tails.look(snapshot)
+
+    assert [each.text for each in kept(tails, "web").lines] == ["late"]
+
+
 def test_what_was_read_as_it_ended_outlives_its_removal(tails: Tails, asked: Asked) -> None:
     dying = running("web", info=AGED)
     for snapshot in snapshots((dying,), (stopped("web", exit_code=1),)):
