@@ -32,7 +32,7 @@ from samples import (
     stopped,
 )
 
-from topcon.model.derive import derive
+from topcon.model.derive import begun, derive
 from topcon.model.history import HISTORY, NO_HISTORY
 from topcon.model.sample import MemoryStat, Namespaces, NetnsKey, State
 from topcon.model.snapshot import PressureShare, PressureShares, Usage
@@ -594,6 +594,22 @@ def test_when_oom_kills_are_seen(counts: tuple[int | None, ...], seen_at: int | 
     expected = None if seen_at is None else sample_of(seconds=seen_at).monotonic_ns
 
     assert web_of(kills(*counts)).oom_seen_ns == expected
+
+
+@pytest.mark.parametrize("counts", [(0, 1), (4, 4), (0, 0)])
+def test_what_goes_on_from_a_sample_alone_is_as_after_its_snapshot(counts: tuple[int, int]) -> None:
+    boxes = [running("web", oom_kill=count, usage_usec=at * 500_000) for at, count in enumerate(counts)]
+    first, second = (sample_of(box, running("db"), seconds=at) for at, box in enumerate(boxes))
+
+    known, found = derive(derive(None, first), second), derive(begun(first), second)
+
+    assert web_of(found).usage.cpu_cores == 0.5
+    assert (found.tick, found.interval_s, found.host) == (known.tick, known.interval_s, known.host)
+    assert found.oom_kills == known.oom_kills
+    for key, node in known.containers.items():
+        seen = found.containers[key]
+        past = {"cpu_history": seen.usage.cpu_history, "course": seen.usage.course}
+        assert seen._replace(is_still=node.is_still) == node._replace(usage=node.usage._replace(**past))
 
 
 def test_kills_in_another_cgroup_of_the_container_are_new() -> None:

@@ -167,9 +167,9 @@ def disk(container: ContainerNode, step: Step) -> Iterator[str]:
 
 def _bytes_per_second(container: ContainerNode, step: Step) -> Mapping[Device, float] | None:
     """What it reads and writes on each device; None if that is not known."""
-    cgroup, before = container.cgroup, step.container_before(container)
-    old = before.cgroup if before is not None else None
-    if cgroup is None or cgroup.io is None or old is None or old.io is None or old.inode != cgroup.inode:
+    cgroup = container.cgroup
+    old = step.cgroup_before(cgroup) if cgroup is not None else None
+    if cgroup is None or cgroup.io is None or old is None or old.io is None:
         return None
     seconds = step.seconds_of(cgroup)
     if seconds <= 0:

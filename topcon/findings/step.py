@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from topcon.findings.thresholds import Thresholds
     from topcon.model.sample import CgroupSample
-    from topcon.model.snapshot import ContainerNode, Snapshot
+    from topcon.model.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -34,10 +34,6 @@ class Step:
         """The same cgroup a sample ago; None if it is a new one, even under an old path."""
         old = self.before.sample.cgroups.get(cgroup.path) if self.before is not None else None
         return old if old is not None and old.inode == cgroup.inode else None
-
-    def container_before(self, container: ContainerNode) -> ContainerNode | None:
-        """The container a sample ago."""
-        return self.before.containers.get(container.key) if self.before is not None else None
 
     def seconds_of(self, cgroup: CgroupSample) -> float:
         """The time over which a cgroup's counters have grown, but for ``cpu.stat``, which is read every time."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter, is_
+from operator import attrgetter, eq, is_
 from typing import TYPE_CHECKING, TypeVar
 
 from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
@@ -35,6 +35,7 @@ from topcon.model.tombstones import NO_END, TOLD_FOR_NS, buried, ends_of, in_pod
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from topcon.model.course import Course
     from topcon.model.history import History
     from topcon.model.sample import (
         CgroupPath,
@@ -60,34 +61,22 @@ SAME_START_NS = 10**9
 
 NOT_STALLED = PressureShare(0.0, 0.0)
 _NO_PRESSURES = PressureShares()
+_NetworkUse = tuple[int | None, int | None, float | None, float | None]
+"""Bytes received and sent, and the same a second."""
+_NO_NETWORK: _NetworkUse = (None, None, None, None)
 
 
-def derive(previous: Snapshot | None, sample: Sample, *, is_bare: bool = False) -> Snapshot:
+def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     """Build the tree of a sample, with rates against the snapshot before it.
 
     A counter that went back, or a cgroup that is another one under the same path, gives None for its rates. What has
     not changed is the very same object as before: a host of idle containers costs little more than a look at each.
-    One that ``is_bare`` says who is there and not what they use, which is all that the rates of the next one take.
     """
     elapsed_s = (sample.monotonic_ns - previous.sample.monotonic_ns) / 1e9 if previous else None
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
-    groups = join(sample, previous.sample, previous.groups) if previous else join(sample)
-    step = _Step(
-        previous,
-        sample,
-        elapsed_s or 0.0,
-        tick=previous.tick + 1 if previous else 0,
-        containers_before=previous.containers if previous else {},
-        cgroups_before=previous.sample.cgroups if previous else {},
-        networks_before=previous.sample.networks if previous else {},
-        gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
-        is_same_tree=previous is not None and groups is previous.groups,
-        is_bare=is_bare,
-        is_same_host=previous is not None
-        and (sample.host.namespaces, sample.host.netns)
-        == (previous.sample.host.namespaces, previous.sample.host.netns),
-    )
+    groups = join(sample, previous.sample, previous.groups) if previous and previous.groups else join(sample)
+    step = _step(previous, sample, elapsed_s, is_same_tree=previous is not None and groups is previous.groups)
     if previous is None or not step.is_same_tree:
         pods, places = _pods(step, groups), _places_of(groups)
         anew: Iterable[int] = range(len(pods))
@@ -116,6 +105,41 @@ def derive(previous: Snapshot | None, sample: Sample, *, is_bare: bool = False) 
         cost=_cost(step),
         replicas=previous.replicas if previous is not None and step.is_same_tree else replicas_of(pods),
         times=(previous.times if previous is not None else NO_TIMES).grown(sample.monotonic_ns),
+    )
+
+
+def begun(sample: Sample) -> Snapshot:
+    """Return what the snapshot of the next sample is derived from so that it has rates, and is the first that is seen.
+
+    Nothing is in it but the host: to build what nobody sees takes as long as to build what is seen.
+    """
+    step = _step(None, sample, None, is_same_tree=False)
+    return Snapshot(
+        sample,
+        0,
+        None,
+        _host(step),
+        pods=(),
+        containers={},
+        cost=_cost(step),
+        times=NO_TIMES.grown(sample.monotonic_ns),
+    )
+
+
+def _step(previous: Snapshot | None, sample: Sample, elapsed_s: float | None, *, is_same_tree: bool) -> _Step:
+    before = previous.sample if previous else None
+    return _Step(
+        previous,
+        sample,
+        elapsed_s or 0.0,
+        tick=previous.tick + 1 if previous else 0,
+        containers_before=previous.containers if previous else {},
+        cgroups_before=before.cgroups if before else {},
+        networks_before=before.networks if before else {},
+        gone_before={gone.container.key: gone for gone in previous.gone} if previous else {},
+        is_same_tree=is_same_tree,
+        is_same_host=before is not None
+        and (sample.host.namespaces, sample.host.netns) == (before.host.namespaces, before.host.netns),
     )
 
 
@@ -160,8 +184,6 @@ class _Step:
     gone_before: Mapping[ContainerKey, Gone]
     is_same_tree: bool
     """Whether the same containers are there, as the same, in the same pods."""
-    is_bare: bool
-    """Whether what is used does not matter."""
     is_same_host: bool
     """Whether the host's namespaces are known as they were before."""
 
@@ -329,15 +351,15 @@ def _pod_usage(
 ) -> Usage:
     """What a pod uses: what its containers do, or what its own cgroup counts; ``old`` is that a sample ago."""
     is_single = len(containers) == 1
-    if step.is_bare or (is_single and cgroup is None):
-        return containers[0].usage if is_single else Usage()
+    if is_single and cgroup is None:
+        return containers[0].usage
     past = before.usage if before is not None else Usage()
     usage = containers[0].usage if is_single else total(containers)
     if not is_single:
         usage = usage._replace(cpu_history=past.cpu_history.grown(step.tick, usage.cpu_cores))
     if cgroup is not None:
         usage = _of_pod(usage, _cgroup_usage(step, cgroup, old, before))
-    return usage._replace(course=past.course.grown(step.tick, _course_values(usage)))
+    return _remembered(usage, past.course, step.tick)
 
 
 def _of_pod(total: Usage, own: Usage) -> Usage:
@@ -392,19 +414,27 @@ def _usage(
     cgroup: CgroupSample | None,
     before: ContainerNode | None,
 ) -> Usage:
-    if step.is_bare:
-        return Usage()
-    usage = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before) if cgroup is not None else Usage()
-    if network is not None:
-        now, old = _outward(network), None if network_before is None else _outward(network_before)
-        usage = usage._replace(
-            rx_bytes=sum(stat.rx_bytes for stat in now.values()),
-            tx_bytes=sum(stat.tx_bytes for stat in now.values()),
-            rx_bytes_per_second=_rate_of_all(now, old, "rx_bytes", step.elapsed_s),
-            tx_bytes_per_second=_rate_of_all(now, old, "tx_bytes", step.elapsed_s),
-        )
-    course = before.usage.course if before is not None else NO_COURSE
-    return usage._replace(course=course.grown(step.tick, _course_values(usage)))
+    sent = _network_use(network, network_before, step.elapsed_s)
+    if cgroup is not None:
+        usage = _cgroup_usage(step, cgroup, step.cgroup_before(cgroup), before, sent)
+    else:
+        usage = Usage(rx_bytes=sent[0], tx_bytes=sent[1], rx_bytes_per_second=sent[2], tx_bytes_per_second=sent[3])
+    return _remembered(usage, before.usage.course if before is not None else NO_COURSE, step.tick)
+
+
+def _remembered(usage: Usage, past: Course, tick: int) -> Usage:
+    """Let what is used go on from what was; the course is the last of its fields, which is quicker than by name."""
+    return Usage(*usage[:-1], past.grown(tick, _course_values(usage)))
+
+
+def _network_use(network: _Interfaces, network_before: _Interfaces, elapsed_s: float) -> _NetworkUse:
+    if network is None:
+        return _NO_NETWORK
+    now = _outward(network)
+    rx_bytes, tx_bytes = sum([stat.rx_bytes for stat in now.values()]), sum([stat.tx_bytes for stat in now.values()])
+    old = now if network_before is network else None if network_before is None else _outward(network_before)
+    rates = [_rate_of_all(now, old, name, elapsed_s) for name in ("rx_bytes", "tx_bytes")]
+    return rx_bytes, tx_bytes, rates[0], rates[1]
 
 
 def _course_values(usage: Usage) -> tuple[float | None, ...]:
@@ -427,7 +457,11 @@ def _course_values(usage: Usage) -> tuple[float | None, ...]:
 
 
 def _cgroup_usage(
-    step: _Step, cgroup: CgroupSample, old: CgroupSample | None, before: ContainerNode | PodNode | None
+    step: _Step,
+    cgroup: CgroupSample,
+    old: CgroupSample | None,
+    before: ContainerNode | PodNode | None,
+    sent: _NetworkUse = _NO_NETWORK,
 ) -> Usage:
     """What a cgroup uses; ``old`` is the same cgroup a sample ago, and ``before`` who had it then."""
     seconds = step.seconds_of(cgroup)
@@ -444,13 +478,14 @@ def _cgroup_usage(
         memory.working_set if memory is not None else None,
         memory.max if memory is not None else None,
         _pressure(cgroup.pressure, old_pressure, seconds),
-        read_bytes_per_second=_rate_of_all(cgroup.io, old_io, "rbytes", seconds),
-        write_bytes_per_second=_rate_of_all(cgroup.io, old_io, "wbytes", seconds),
-        pids=pids.current if pids is not None else None,
-        pids_limit=pids.max if pids is not None else None,
-        cpu_history=past.grown(step.tick, cores),
-        anon_bytes=memory.anon if memory is not None else None,
-        file_bytes=memory.file if memory is not None else None,
+        *sent,
+        _rate_of_all(cgroup.io, old_io, "rbytes", seconds),
+        _rate_of_all(cgroup.io, old_io, "wbytes", seconds),
+        pids.current if pids is not None else None,
+        pids.max if pids is not None else None,
+        past.grown(step.tick, cores),
+        memory.anon if memory is not None else None,
+        memory.file if memory is not None else None,
     )
 
 
@@ -525,9 +560,10 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     """The namespaces it has in common with process 1; for a reader who may not look, those that show otherwise."""
     if process is None:
         return ()
-    pairs = list(zip(_namespaces_of(process.namespaces), _namespaces_of(host.namespaces), strict=True))
-    if not any(own is None or own == hosts or hosts is None for own, hosts in pairs):
+    own_ones, hosts_ones = _namespaces_of(process.namespaces), _namespaces_of(host.namespaces)
+    if None not in own_ones and None not in hosts_ones and not any(map(eq, own_ones, hosts_ones)):
         return ()
+    pairs = list(zip(own_ones, hosts_ones, strict=True))
     shows_otherwise = {
         "net": process.netns is not None and process.netns == host.netns,
         "pid": len(process.ns_pids) == 1,
@@ -604,7 +640,9 @@ def _oom(
     """Return when its count of OOM kills was last seen to grow, and how many are known in this run."""
     kills = _kills_of(cgroup)
     if before is None:
-        return None, max(kills or 0, _kills_before(cgroup, started_ns, step.last_of(key)))
+        is_seen = cgroup is not None and increase(kills, _kills_of(step.cgroup_before(cgroup)))
+        known = max(kills or 0, _kills_before(cgroup, started_ns, step.last_of(key)))
+        return step.sample.monotonic_ns if is_seen else None, known
     is_same = cgroup is not None and before.cgroup is not None and cgroup.inode == before.cgroup.inode
     old = _kills_of(before.cgroup) if is_same else 0
     if is_same and kills == old:
@@ -779,21 +817,21 @@ def total(containers: Iterable[ContainerNode]) -> Usage:
     usages = [container.usage for container in containers if container.outer not in keys]
     networks = [container.usage for container in containers if container.is_network_owner]
     return Usage(
-        cpu_cores=_sum(usage.cpu_cores for usage in usages),
-        cpu_limit_cores=_sum_if_all(usage.cpu_limit_cores for usage in usages),
-        throttled_share=_max(usage.throttled_share for usage in all_usages),
-        memory_bytes=_sum(usage.memory_bytes for usage in usages),
-        memory_limit_bytes=_sum_if_all(usage.memory_limit_bytes for usage in usages),
+        cpu_cores=_sum([usage.cpu_cores for usage in usages]),
+        cpu_limit_cores=_sum_if_all([usage.cpu_limit_cores for usage in usages]),
+        throttled_share=_max([usage.throttled_share for usage in all_usages]),
+        memory_bytes=_sum([usage.memory_bytes for usage in usages]),
+        memory_limit_bytes=_sum_if_all([usage.memory_limit_bytes for usage in usages]),
         pressure=_worst_pressure([usage.pressure for usage in all_usages if usage.pressure]),
-        rx_bytes=_sum(usage.rx_bytes for usage in networks),
-        tx_bytes=_sum(usage.tx_bytes for usage in networks),
-        rx_bytes_per_second=_sum(usage.rx_bytes_per_second for usage in networks),
-        tx_bytes_per_second=_sum(usage.tx_bytes_per_second for usage in networks),
-        read_bytes_per_second=_sum(usage.read_bytes_per_second for usage in usages),
-        write_bytes_per_second=_sum(usage.write_bytes_per_second for usage in usages),
-        pids=_sum(usage.pids for usage in usages),
-        anon_bytes=_sum(usage.anon_bytes for usage in usages),
-        file_bytes=_sum(usage.file_bytes for usage in usages),
+        rx_bytes=_sum([usage.rx_bytes for usage in networks]),
+        tx_bytes=_sum([usage.tx_bytes for usage in networks]),
+        rx_bytes_per_second=_sum([usage.rx_bytes_per_second for usage in networks]),
+        tx_bytes_per_second=_sum([usage.tx_bytes_per_second for usage in networks]),
+        read_bytes_per_second=_sum([usage.read_bytes_per_second for usage in usages]),
+        write_bytes_per_second=_sum([usage.write_bytes_per_second for usage in usages]),
+        pids=_sum([usage.pids for usage in usages]),
+        anon_bytes=_sum([usage.anon_bytes for usage in usages]),
+        file_bytes=_sum([usage.file_bytes for usage in usages]),
     )
 
 
@@ -803,7 +841,9 @@ def _worst_pressure(pressures: list[PressureShares]) -> PressureShares | None:
 
     def worst(name: str) -> PressureShare | None:
         lines: list[PressureShare] = [line for each in pressures if (line := getattr(each, name)) is not None]
-        return PressureShare(_max(line.some for line in lines), _max(line.full for line in lines)) if lines else None
+        return (
+            PressureShare(_max([line.some for line in lines]), _max([line.full for line in lines])) if lines else None
+        )
 
     return PressureShares(worst("cpu"), worst("memory"), worst("io"))
 
@@ -812,17 +852,20 @@ _Key = TypeVar("_Key")
 _Number = TypeVar("_Number", int, float)
 
 
-def _sum(values: Iterable[_Number | None]) -> _Number | None:
+def _sum(values: list[_Number | None]) -> _Number | None:
     """Of what is known; None if nothing is."""
-    known = [value for value in values if value is not None]
+    known = _known(values)
     return sum(known[1:], known[0]) if known else None
 
 
-def _sum_if_all(values: Iterable[_Number | None]) -> _Number | None:
+def _sum_if_all(values: list[_Number | None]) -> _Number | None:
     """None as soon as one has none: the whole is then without a limit."""
-    values = list(values)
     return None if None in values else _sum(values)
 
 
-def _max(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+def _max(values: list[float | None]) -> float | None:
+    return max(_known(values), default=None)
+
+
+def _known(values: list[_Number | None]) -> list[_Number]:
+    return [value for value in values if value is not None]

@@ -86,7 +86,7 @@ if TYPE_CHECKING:
 
 KEY_EVERY = 120
 """How many frames there are from one key frame to the next."""
-SHORTCUT_EVERY = 15
+SHORTCUT_EVERY = 12
 """One in so many says what is other than in the key frame: who wants to see a later one need not read those between."""
 
 RECORDS: tuple[type, ...] = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from topcon.errors import RecordingUnreadable
 from topcon.events import LATE_NS, events_after
 from topcon.findings import DEFAULT_THRESHOLDS, assess
-from topcon.model.derive import derive
+from topcon.model.derive import begun, derive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,8 +45,8 @@ def after(previous: Snapshot | None, sample: Sample, thresholds: Thresholds = DE
 
 
 def _begun(sample: Sample) -> Snapshot:
-    """Return what the next snapshot is compared with: nobody sees it, and its findings are looked for again in that."""
-    snapshot = derive(None, sample, is_bare=True)
+    """Return what the next snapshot goes on from; nobody sees it."""
+    snapshot = begun(sample)
     return replace(snapshot, events=events_after(None, snapshot))
 
 
