@@ -1,6 +1,6 @@
 PYTHON ?= .venv/bin/python
 
-.PHONY: install check format lint types imports test integration lab bench screenshots demo
+.PHONY: install check format lint types imports test coverage integration lab bench screenshots demo
 
 install:
 	python3 -m venv --without-pip .venv
@@ -24,6 +24,10 @@ imports:
 	$(dir $(PYTHON))lint-imports --no-logo
 
 test:
+	$(PYTHON) -m pytest
+
+# The same, half as fast again: by line and branch, with a floor.
+coverage:
 	$(PYTHON) -m pytest --cov
 
 integration:
