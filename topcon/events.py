@@ -331,7 +331,9 @@ def _has_ended(old: ContainerNode, node: ContainerNode) -> bool:
     ended_ns, before_ns = node.info.finished_ns, old.info.finished_ns
     # Of one that was silent for a while only a new end is one.
     has_new_end = ended_ns is not None and before_ns is not None and ended_ns > before_ns
-    return old.info.state in _RAN or has_new_end
+    # A runtime that has yet to tell of the last life still tells how the one before it ended.
+    is_old_end = node.info.state.is_over and ended_ns is not None and ended_ns == before_ns
+    return has_new_end or (old.info.state in _RAN and not is_old_end)
 
 
 def _exit(node: ContainerNode, snapshot: Snapshot) -> _New:

@@ -158,6 +158,23 @@ def test_a_new_life_is_told_once_whoever_tells_of_it_first(boxes: tuple[Box, ...
     assert node.starts_ns[-1] == at(45.5)
 
 
+def test_the_end_of_a_life_that_its_runtime_has_yet_to_tell_of_waits_for_its_words() -> None:
+    first = {"state": State.EXITED, "exit_code": 137, "started_ns": at(1.1), "finished_ns": at(40)}
+    second = first | {"exit_code": 1, "started_ns": at(45.5), "finished_ns": at(47)}
+    alive = life(45, 1.1)
+    unheard = replace(alive, info=replace(alive.info, **first) if alive.info else None)
+    boxes = (ONE_LIFE, ONE_LIFE, stopped("web", **first), unheard, stopped("web", **first), stopped("web", **second))
+    samples = [sample_of(box, seconds=second) for box, second in zip(boxes, (30, 31, 41, 46, 48, 49), strict=True)]
+
+    events = following(samples)[-1].events.entries
+
+    assert [(event.kind, event.text) for event in events] == [
+        (Kind.EXIT, "exited with 137 (SIGKILL)"),
+        (Kind.START, "started"),
+        (Kind.EXIT, "exited with 1"),
+    ]
+
+
 def test_what_entered_a_container_is_no_new_life_of_it() -> None:
     guest = {"pid": 145, "start_ticks": 4500, "started_ns": at(45), "ns_pids": (145, 7)}
 

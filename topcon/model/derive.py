@@ -583,15 +583,13 @@ def _started_ns(
     A runtime that lists it anew may not tell again; and of a new life it may tell only after the kernel shows it.
     """
     told_ns = info.started_ns
-    if process is None:
-        return told_ns
     known_ns = before.started_ns if before is not None and is_same_process else None
     if told_ns is None:
-        return process.started_ns if known_ns is None else known_ns
+        return process.started_ns if process is not None and known_ns is None else known_ns
     if before is None or told_ns != before.info.started_ns:
         return told_ns
-    if known_ns is not None:
-        return known_ns
+    if process is None or known_ns is not None:
+        return before.started_ns
     lives_anew = process.is_init and (before.process is not None or before.cgroup is None)
     return process.started_ns if lives_anew and process.started_ns - told_ns >= SAME_START_NS else told_ns
 
