@@ -16,14 +16,15 @@ from captured import HOSTS, sampler_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from played import PlayedHost
-from samples import running, sample_of, stopped, unhurried_in_making
+from samples import netns_of, running, sample_of, stopped, unhurried_in_making
 
 from topcon.model.event import Kind, Told
-from topcon.model.sample import Health, MemoryStat, Sample, State
+from topcon.model.sample import Health, InterfaceStat, MemoryStat, Sample, State
 from topcon.recording import codec
 from topcon.recording.codec import (
     CHOICES,
     KEY_EVERY,
+    LEAST_PACKED,
     RECORDS,
     SHORTCUT_EVERY,
     Decoder,
@@ -146,6 +147,37 @@ def test_any_samples_come_out_as_they_went_in(samples: list[Sample]) -> None:
     for now, was in zip(through(samples), samples, strict=True):
         assert now == quiet(was)
         assert list(now.cgroups) == list(was.cgroups)
+
+
+ANY_WIDTH = st.integers(0, 70).flatmap(lambda bits: st.integers(-(1 << bits), 1 << bits))
+
+
+@st.composite
+def counters(draw: st.DrawFn) -> list[Sample]:
+    """Samples of many interfaces, whose counters are of any width, and go anywhere."""
+    names = [f"eth{at}" for at in range(draw(st.sampled_from([4, LEAST_PACKED, 3 * LEAST_PACKED])))]
+    size = {"min_size": len(names), "max_size": len(names)}
+    samples = []
+    for seconds in range(3):
+        columns = [
+            draw(st.lists(draw(st.sampled_from([ANY_WIDTH, st.integers(-5, 5), st.just(0)])), **size)) for _ in range(8)
+        ]
+        interfaces = dict(zip(names, map(InterfaceStat._make, zip(*columns, strict=True)), strict=True))
+        samples.append(sample_of(running("a"), seconds=seconds, networks={netns_of("a"): interfaces}))
+    return samples
+
+
+@settings(unhurried_in_making, max_examples=50)
+@given(counters())
+def test_many_integers_of_any_width_come_out_as_they_went_in(samples: list[Sample]) -> None:
+    assert through(samples) == samples
+
+
+def test_more_integers_than_one_number_has_room_for_come_out_too() -> None:
+    many = {f"eth{at}": InterfaceStat(at << 33, -at, *range(6)) for at in range((1 << 16) // 4)}
+    sample = sample_of(running("a"), networks={netns_of("a"): many})
+
+    assert through([sample]) == [sample]
 
 
 @pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)

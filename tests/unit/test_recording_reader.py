@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from topcon.model.sample import Sample
 
-VERSION_1 = Path(__file__).parents[1] / "recordings/version-1.topcon"
+RECORDINGS = sorted((Path(__file__).parents[1] / "recordings").glob("*.topcon"))
+"""One of each version."""
 SECONDS = 2 * KEY_EVERY + 10
 
 
@@ -174,7 +175,8 @@ def overwritten(path: Path) -> None:
         (other_database, "not a recording of topcon"),
         (
             lambda path: change(path, f"PRAGMA user_version = {SCHEMA_VERSION + 2}"),
-            f"made by a newer topcon (schema {SCHEMA_VERSION + 2}, this one reads up to 1); upgrade topcon",
+            f"made by a newer topcon (schema {SCHEMA_VERSION + 2}, this one reads up to {SCHEMA_VERSION}); "
+            "upgrade topcon",
         ),
         (lambda path: change(path, "DROP TABLE frames"), "damaged: no such table: frames"),
         (overwritten, "damaged: database disk image is malformed"),
@@ -337,8 +339,13 @@ def test_names_of_files_are_not_taken_for_more(tmp_path: Path, whole: Path) -> N
             assert len(reader.times) == SECONDS
 
 
-def test_a_recording_of_the_first_version_is_read() -> None:
-    with Reader(VERSION_1) as reader:
+def test_there_is_a_recording_of_each_version() -> None:
+    assert [each.name for each in RECORDINGS] == [f"version-{number + 1}.topcon" for number in range(SCHEMA_VERSION)]
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
+def test_a_recording_of_any_version_is_read(recording: Path) -> None:
+    with Reader(recording) as reader:
         taken = list(snapshots(reader, 0, len(reader.times)))
         events = reader.events()
         host_name = reader.host_name

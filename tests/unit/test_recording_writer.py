@@ -380,6 +380,18 @@ def test_the_times_go_on_though_the_clock_is_set_back(path: Path) -> None:
         assert [reader.sample(at) for at in range(22)] == samples[:10] + back
 
 
+def test_an_older_topcon_is_not_to_read_what_a_newer_one_has_gone_on_with(path: Path) -> None:
+    write(path, [sampled(0)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+
+    write(path, [sampled(1)])
+
+    assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+    with Reader(path) as reader:
+        assert [reader.sample(at) for at in range(2)] == [sampled(0), sampled(1)]
+
+
 def test_a_newer_topcon_goes_on_with_layouts_of_its_own(path: Path) -> None:
     write(path, [sampled(0)])
     old = Layout("Pressure", ("some_usec", "old"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter, eq, is_
-from typing import TYPE_CHECKING, TypeVar
+from operator import attrgetter, is_
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
 from topcon.model.course import NO_COURSE, NO_TIMES
@@ -33,7 +33,7 @@ from topcon.model.snapshot import (
 from topcon.model.tombstones import NO_END, TOLD_FOR_NS, buried, ends_of, in_pods, retold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from topcon.model.course import Course
     from topcon.model.history import History
@@ -428,11 +428,18 @@ def _remembered(usage: Usage, past: Course, tick: int) -> Usage:
 
 
 def _network_use(network: _Interfaces, network_before: _Interfaces, elapsed_s: float) -> _NetworkUse:
+    """Add up what the interfaces have counted, but for the loopback."""
     if network is None:
         return _NO_NETWORK
-    now = _outward(network)
-    rx_bytes, tx_bytes = sum([stat.rx_bytes for stat in now.values()]), sum([stat.tx_bytes for stat in now.values()])
-    old = now if network_before is network else None if network_before is None else _outward(network_before)
+    rx_bytes = tx_bytes = 0
+    for name, stat in network.items():
+        if name != "lo":
+            rx_bytes += stat.rx_bytes
+            tx_bytes += stat.tx_bytes
+    if network_before is network:
+        rate = 0.0 if elapsed_s > 0 else None
+        return rx_bytes, tx_bytes, rate, rate
+    now, old = _outward(network), None if network_before is None else _outward(network_before)
     rates = [_rate_of_all(now, old, name, elapsed_s) for name in ("rx_bytes", "tx_bytes")]
     return rx_bytes, tx_bytes, rates[0], rates[1]
 
@@ -561,18 +568,18 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     if process is None:
         return ()
     own_ones, hosts_ones = _namespaces_of(process.namespaces), _namespaces_of(host.namespaces)
-    if None not in own_ones and None not in hosts_ones and not any(map(eq, own_ones, hosts_ones)):
-        return ()
-    pairs = list(zip(own_ones, hosts_ones, strict=True))
-    shows_otherwise = {
-        "net": process.netns is not None and process.netns == host.netns,
-        "pid": len(process.ns_pids) == 1,
-    }
-    return tuple(
-        kind
-        for kind, (own, hosts) in zip(NAMESPACE_KINDS, pairs, strict=True)
-        if (shows_otherwise.get(kind, False) if None in (own, hosts) else own == hosts)
-    )
+    shared: list[str] = []
+    for kind, own, hosts in zip(NAMESPACE_KINDS, own_ones, hosts_ones, strict=True):
+        if own is None or hosts is None:
+            if kind == "net":
+                is_shared = process.netns is not None and process.netns == host.netns
+            else:
+                is_shared = kind == "pid" and len(process.ns_pids) == 1
+        else:
+            is_shared = own == hosts
+        if is_shared:
+            shared.append(kind)
+    return tuple(shared)
 
 
 def _started_ns(
@@ -811,59 +818,67 @@ def total(containers: Iterable[ContainerNode]) -> Usage:
     """
     containers = tuple(containers)
     keys = {container.key for container in containers}
-    all_usages = [container.usage for container in containers]
-    usages = [container.usage for container in containers if container.outer not in keys]
-    networks = [container.usage for container in containers if container.is_network_owner]
+    all_of = _columns([container.usage for container in containers])
+    of = _columns([container.usage for container in containers if container.outer not in keys])
+    of_networks = _columns([container.usage for container in containers if container.is_network_owner])
     return Usage(
-        cpu_cores=_sum([usage.cpu_cores for usage in usages]),
-        cpu_limit_cores=_sum_if_all([usage.cpu_limit_cores for usage in usages]),
-        throttled_share=_max([usage.throttled_share for usage in all_usages]),
-        memory_bytes=_sum([usage.memory_bytes for usage in usages]),
-        memory_limit_bytes=_sum_if_all([usage.memory_limit_bytes for usage in usages]),
-        pressure=_worst_pressure([usage.pressure for usage in all_usages if usage.pressure]),
-        rx_bytes=_sum([usage.rx_bytes for usage in networks]),
-        tx_bytes=_sum([usage.tx_bytes for usage in networks]),
-        rx_bytes_per_second=_sum([usage.rx_bytes_per_second for usage in networks]),
-        tx_bytes_per_second=_sum([usage.tx_bytes_per_second for usage in networks]),
-        read_bytes_per_second=_sum([usage.read_bytes_per_second for usage in usages]),
-        write_bytes_per_second=_sum([usage.write_bytes_per_second for usage in usages]),
-        pids=_sum([usage.pids for usage in usages]),
-        anon_bytes=_sum([usage.anon_bytes for usage in usages]),
-        file_bytes=_sum([usage.file_bytes for usage in usages]),
+        cpu_cores=_sum(of["cpu_cores"]),
+        cpu_limit_cores=_sum_if_all(of["cpu_limit_cores"]),
+        throttled_share=_max(all_of["throttled_share"]),
+        memory_bytes=_sum(of["memory_bytes"]),
+        memory_limit_bytes=_sum_if_all(of["memory_limit_bytes"]),
+        pressure=_worst_pressure(_known(all_of["pressure"])),
+        rx_bytes=_sum(of_networks["rx_bytes"]),
+        tx_bytes=_sum(of_networks["tx_bytes"]),
+        rx_bytes_per_second=_sum(of_networks["rx_bytes_per_second"]),
+        tx_bytes_per_second=_sum(of_networks["tx_bytes_per_second"]),
+        read_bytes_per_second=_sum(of["read_bytes_per_second"]),
+        write_bytes_per_second=_sum(of["write_bytes_per_second"]),
+        pids=_sum(of["pids"]),
+        anon_bytes=_sum(of["anon_bytes"]),
+        file_bytes=_sum(of["file_bytes"]),
     )
 
 
-def _worst_pressure(pressures: list[PressureShares]) -> PressureShares | None:
-    if not pressures:
-        return None
+def _columns(usages: Sequence[Usage]) -> Mapping[str, Sequence[Any]]:
+    """Put the same of many side by side, by its name."""
+    return dict(zip(Usage._fields, zip(*usages, strict=True), strict=True)) if usages else _NO_COLUMNS
 
-    def worst(name: str) -> PressureShare | None:
-        lines: list[PressureShare] = [line for each in pressures if (line := getattr(each, name)) is not None]
-        return (
-            PressureShare(_max([line.some for line in lines]), _max([line.full for line in lines])) if lines else None
-        )
 
-    return PressureShares(worst("cpu"), worst("memory"), worst("io"))
+_NO_COLUMNS: Mapping[str, Sequence[Any]] = dict.fromkeys(Usage._fields, ())
+
+
+def _worst_pressure(pressures: Sequence[PressureShares]) -> PressureShares | None:
+    return PressureShares(*map(_worst_stall, zip(*pressures, strict=True))) if pressures else None
+
+
+def _worst_stall(lines: Sequence[PressureShare | None]) -> PressureShare | None:
+    known = _known(lines)
+    return PressureShare(*map(_max, zip(*known, strict=True))) if known else None
 
 
 _Key = TypeVar("_Key")
 _Number = TypeVar("_Number", int, float)
+_Value = TypeVar("_Value")
 
 
-def _sum(values: list[_Number | None]) -> _Number | None:
+def _sum(values: Sequence[_Number | None]) -> _Number | None:
     """Of what is known; None if nothing is."""
     known = _known(values)
     return sum(known[1:], known[0]) if known else None
 
 
-def _sum_if_all(values: list[_Number | None]) -> _Number | None:
+def _sum_if_all(values: Sequence[_Number | None]) -> _Number | None:
     """None as soon as one has none: the whole is then without a limit."""
     return None if None in values else _sum(values)
 
 
-def _max(values: list[float | None]) -> float | None:
+def _max(values: Sequence[float | None]) -> float | None:
     return max(_known(values), default=None)
 
 
-def _known(values: list[_Number | None]) -> list[_Number]:
-    return [value for value in values if value is not None]
+def _known(values: Sequence[_Value | None]) -> Sequence[_Value]:
+    # Mostly all is known, and that is seen at once.
+    if None in values:
+        return [value for value in values if value is not None]
+    return cast("Sequence[_Value]", values)

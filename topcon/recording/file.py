@@ -23,8 +23,8 @@ from topcon.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA_VERSION = 1
-"""In the pragma ``user_version``; one that is greater cannot be read."""
+SCHEMA_VERSION = 2
+"""In the pragma ``user_version``; one that is greater cannot be read. Since 2 many integers are written as one."""
 APPLICATION_ID = int.from_bytes(b"tpcn")
 """In the pragma ``application_id``: tells a recording from the databases of others."""
 

@@ -16,6 +16,7 @@ from topcon.recording.codec import Encoder, numbered
 from topcon.recording.file import (
     KEY,
     NEXT,
+    SCHEMA_VERSION,
     SHORTCUT,
     WAIT_S,
     add_layouts,
@@ -134,6 +135,8 @@ class Writer:
             raise UsageError(other)
         layouts = numbered(read_layouts(connection))
         with self._transaction():
+            # What follows cannot be read by those who made it.
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             add_layouts(connection, layouts)
             meta = (("topcon", __version__), ("begun_ns", time.time_ns()))
             connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
