@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RECORDINGS = sorted((Path(__file__).parents[1] / "recordings").glob("*.topcon"))
 """One of each version."""
+NEWER = SCHEMA_VERSION + 2
 SECONDS = 2 * KEY_EVERY + 10
 
 
@@ -174,9 +175,8 @@ def overwritten(path: Path) -> None:
         (lambda path: os.truncate(path, 50), "not a recording of topcon"),
         (other_database, "not a recording of topcon"),
         (
-            lambda path: change(path, f"PRAGMA user_version = {SCHEMA_VERSION + 2}"),
-            f"made by a newer topcon (schema {SCHEMA_VERSION + 2}, this one reads up to {SCHEMA_VERSION}); "
-            "upgrade topcon",
+            lambda path: change(path, f"PRAGMA user_version = {NEWER}"),
+            f"made by a newer topcon (schema {NEWER}, this one reads up to {SCHEMA_VERSION}); upgrade topcon",
         ),
         (lambda path: change(path, "DROP TABLE frames"), "damaged: no such table: frames"),
         (overwritten, "damaged: database disk image is malformed"),

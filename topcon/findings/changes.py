@@ -40,8 +40,8 @@ def _memory(container: ContainerNode, step: Step) -> tuple[MemoryStat, MemorySta
 
 def memory_high(container: ContainerNode, step: Step) -> Finding | None:
     """Slowed down by the kernel until it gives memory back."""
-    waited, memory = _waited(container), _memory(container, step)
-    if memory is None or waited <= step.thresholds.memory_high:
+    waited = _waited(container)
+    if waited <= step.thresholds.memory_high or (memory := _memory(container, step)) is None:
         return None
     times = increase(memory[0].events_high, memory[1].events_high)
     if not times:
@@ -58,8 +58,8 @@ def memory_high(container: ContainerNode, step: Step) -> Finding | None:
 
 def swapping(container: ContainerNode, step: Step) -> Finding | None:
     """Swapped out for want of memory."""
-    waited, memory = _waited(container), _memory(container, step)
-    if memory is None or waited <= step.thresholds.swapping:
+    waited = _waited(container)
+    if waited <= step.thresholds.swapping or (memory := _memory(container, step)) is None:
         return None
     grown = increase(memory[0].swap_current, memory[1].swap_current)
     if grown is None or grown < LEAST_SWAPPED_BYTES:

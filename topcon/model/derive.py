@@ -537,10 +537,9 @@ def _outward(interfaces: Mapping[str, InterfaceStat]) -> Mapping[str, InterfaceS
 def _pressure(now: PressureStat | None, old: PressureStat | None, elapsed_s: float) -> PressureShares | None:
     if now is None:
         return None
+    cpu, memory, io = (None, None, None) if old is None else old
     return PressureShares(
-        cpu=_stalled(now.cpu, old.cpu if old else None, elapsed_s),
-        memory=_stalled(now.memory, old.memory if old else None, elapsed_s),
-        io=_stalled(now.io, old.io if old else None, elapsed_s),
+        _stalled(now.cpu, cpu, elapsed_s), _stalled(now.memory, memory, elapsed_s), _stalled(now.io, io, elapsed_s)
     )
 
 
