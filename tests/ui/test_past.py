@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import START_WALL_NS, FakeHost
+from samples import docker_runtime
 
 from tests.ui.looking import PATIENCE_S, shows, text, until
 from topcon.model.inside import Inside
@@ -21,7 +23,7 @@ from topcon.ui.past import Recalled
 from topcon.ui.themes import load_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from textual.pilot import Pilot
@@ -368,6 +370,108 @@ async def test_where_there_is_nothing_enter_plays_the_demo_and_the_way_back_is_s
         await pilot.press("equals_sign")
         await shows(app, pilot, "no containers on this host yet", "#tree")
         assert "demo " not in text(app, "#header")
+
+
+def ticks_of(host: FakeHost, count: int, **others: Any) -> list[SnapshotReady]:
+    """What the screen is told of a host."""
+    sampler, told = host.sampler(), []
+    for _ in range(count):
+        snapshot = sampler.tick()
+        told.append(SnapshotReady(replace(snapshot, sample=replace(snapshot.sample, **others))))
+    return told
+
+
+def tell(app: TopconApp, told: Iterable[SnapshotReady]) -> None:
+    for each in told:
+        app.post_message(each)
+
+
+PREVIEWED = "recorded on another host"
+
+
+async def test_a_host_that_has_nothing_shows_the_demo_beside_it_and_enter_goes_on_from_there(
+    empty: TopconApp, tmp_path: Path
+) -> None:
+    app = empty
+    async with app.run_test(size=SIZE) as pilot:
+        await shows(app, pilot, "no containers on this host yet", "#tree")
+        assert PREVIEWED not in text(app, "#tree")
+
+        tell(app, ticks_of(FakeHost(tmp_path / "host"), 2))
+        await shows(app, pilot, PREVIEWED, "#tree")
+        await shows(app, pilot, "shop-web-1", "#tree")
+        assert "demo " not in text(app, "#header")
+        previewed = app._past.previewed
+        assert previewed is not None
+
+        await pilot.press("enter")
+        await shows(app, pilot, "demo ", "#header")
+        assert app._past.playing is not None
+        assert app._past.playing.at_ns >= previewed.playing.at_ns
+        assert PREVIEWED not in text(app, "#tree")
+
+
+async def test_the_demo_beside_a_host_goes_when_that_has_something(
+    empty: TopconApp, busy: BusyHost, tmp_path: Path
+) -> None:
+    app = empty
+    async with app.run_test(size=SIZE) as pilot:
+        tell(app, ticks_of(FakeHost(tmp_path / "host"), 2))
+        await shows(app, pilot, PREVIEWED, "#tree")
+        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
+        assert players
+
+        tell(app, [SnapshotReady(busy.tick())])
+        await until(app, pilot, lambda: PREVIEWED not in text(app, "#tree"), "#tree")
+        assert app._past.previewed is None
+        for player in players:
+            player.join(PATIENCE_S)
+            assert not player.is_alive()
+
+
+async def test_where_a_runtime_is_there_no_other_hosts_containers_are_shown_unasked(
+    empty: TopconApp, tmp_path: Path
+) -> None:
+    app = empty
+    async with app.run_test(size=SIZE) as pilot:
+        tell(app, ticks_of(FakeHost(tmp_path / "host"), 3, runtimes=(docker_runtime(),)))
+        await pilot.pause()
+        await shows(app, pilot, "no containers on this host yet; enter plays a demo with some", "#tree")
+        assert app._past.previewed is None
+        assert not [each for each in threading.enumerate() if each.name == "topcon-player"]
+
+
+async def test_a_demo_that_cannot_be_read_is_told_of_only_to_who_asks_for_it(
+    make_app: Callable[..., TopconApp], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "demo.topcon"
+    damaged.write_bytes(b"nothing of the kind" * 100)
+
+    def demo() -> Recalled:
+        Reader(damaged).close()
+        raise AssertionError
+
+    app = make_app(first=FakeHost(tmp_path / "empty").sampler().tick(), demo=demo)
+    async with app.run_test(size=SIZE) as pilot:
+        tell(app, ticks_of(FakeHost(tmp_path / "host"), 3))
+        await pilot.pause()
+        await shows(app, pilot, "no containers on this host yet", "#tree")
+        assert "not a recording" not in text(app, "#wrong")
+        await pilot.press("enter")
+        await shows(app, pilot, "demo.topcon: not a recording", "#wrong")
+
+
+async def test_who_quits_ends_the_demo_beside_the_host(empty: TopconApp, tmp_path: Path) -> None:
+    async with empty.run_test(size=SIZE) as pilot:
+        tell(empty, ticks_of(FakeHost(tmp_path / "host"), 2))
+        await shows(empty, pilot, PREVIEWED, "#tree")
+        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
+        assert players
+        await pilot.press("q")
+
+    for player in players:
+        player.join(PATIENCE_S)
+        assert not player.is_alive()
 
 
 async def test_the_demo_can_be_asked_for_where_there_is_something_too(

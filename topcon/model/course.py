@@ -48,9 +48,10 @@ _STEPS_IN_STRIDE = STRIDE // STEP
 REMEMBERED = STRIDE * STRIDES
 """Ticks that are remembered at all: an hour."""
 
-_record, _bits, _halves = (Struct(f"={len(Kind)}{letter}") for letter in "fIH")
+_KINDS = len(Kind)
+_record, _bits, _halves = (Struct(f"={_KINDS}{letter}") for letter in "fIH")
 _pack, _SIZE, _HALF_SIZE = _record.pack, _record.size, _halves.size
-_NOTHING = _pack(*[nan] * len(Kind))
+_NOTHING = _pack(*[nan] * _KINDS)
 _TICKS_SIZE, _STEPS_SIZE, _STRIDES_SIZE = TICKS * _SIZE, STEPS * _HALF_SIZE, STRIDES * _HALF_SIZE
 _DROPPED, _EXPONENTS = 14, 64 << 9
 """A mean has 16 bits: no sign, the 128 exponents in the middle, and 9 bits behind the point. It is off by a thousandth
@@ -101,7 +102,7 @@ class Course(NamedTuple):
         """Return the last values of a kind up to a tick, the newest last: ``count``, or as many as there are."""
         if not self.ticks:
             return []
-        ticks = array("f", self.ticks)[kind :: len(Kind)]
+        ticks = array("f", self.ticks)[kind :: _KINDS]
         # What is coarser may begin before there was anything: it is asked only for what the finer has lost.
         known: list[float] = []
         begin = self.newest + 1 - len(ticks)
@@ -132,7 +133,7 @@ def _halved(record: bytes) -> bytes:
 
 def _whole(packed: bytes, kind: Kind | None = None) -> array[float]:
     """Return such floats again, of all kinds or of one."""
-    numbers = array("H", packed) if kind is None else array("H", packed)[kind :: len(Kind)]
+    numbers = array("H", packed) if kind is None else array("H", packed)[kind :: _KINDS]
     bits = [
         (number + _EXPONENTS) << _DROPPED if 0 < number < _UNKNOWN else _NAN_BITS if number else 0 for number in numbers
     ]
@@ -141,7 +142,7 @@ def _whole(packed: bytes, kind: Kind | None = None) -> array[float]:
 
 def _mean(floats: array[float]) -> bytes:
     """Average records, as far as they are known."""
-    return _halved(_pack(*[_mean_of(floats[kind :: len(Kind)]) for kind in range(len(Kind))]))
+    return _halved(_pack(*[_mean_of(floats[kind :: _KINDS]) for kind in range(_KINDS)]))
 
 
 def _mean_of(values: array[float]) -> float:

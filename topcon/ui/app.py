@@ -35,12 +35,14 @@ from topcon.ui.marks import keys_of
 from topcon.ui.messages import PastSeen, Said, SamplerFailed, ShellAsked, SnapshotReady
 from topcon.ui.painter import Painter
 from topcon.ui.past import BAR_LINE, TIMES, Past
+from topcon.ui.preview import preview_lines
 from topcon.ui.recording import Recording
 from topcon.ui.saving import Saving
 from topcon.ui.screens.tree import TreeScreen
 from topcon.ui.shelling import LETTERS, READ_ONLY, Shelling, suited_for_shells
 from topcon.ui.sources import Terminal
 from topcon.ui.spans import Span, Tone, fitted
+from topcon.ui.table import said_alone
 from topcon.ui.themes import load_theme, suited, theme_names
 from topcon.ui.title import TITLE_S, title_text
 from topcon.ui.widgets.bound import bound, to_textual_keymap
@@ -188,7 +190,9 @@ class TopconApp(App[int], inherit_bindings=False):
         self._drawn_s = 0.0
         self._is_frozen = False
         self._acting = Acting(self, actions, self._draw) if actions is not None else None
-        self._past = Past(self, recalled, demo, lambda: self._shown, self._show_moment, self.say, thresholds=thresholds)
+        self._past = Past(
+            self, recalled, demo, lambda: self._shown, self._show_moment, self._draw, self.say, thresholds=thresholds
+        )
         self._inside = inside = self._past.guarded(inside)
         self._recording = Recording(self, records, self.say, self._draw_header)
         self._shelling = Shelling(self, shells) if shells is not None else None
@@ -281,6 +285,7 @@ class TopconApp(App[int], inherit_bindings=False):
             before_s, self._drawn_s = self._drawn_s, time.thread_time()
             self._on_drawn(self._drawn_s - before_s)
         self._newest = message.snapshot
+        self._past.preview(message.snapshot)
         self._sent.append((message.snapshot.sample.monotonic_ns, self._written_bytes() or 0))
         self._set_title(message.snapshot)
         if not (self._is_frozen or self._past.is_shown):
@@ -433,12 +438,16 @@ class TopconApp(App[int], inherit_bindings=False):
             return fitted([notice._replace(text=f" {notice.text}")], width)
         return wrong_line(self._shown, notice, width, self._recording.problem) if self._shown else []
 
-    def _nothing(self) -> str:
-        """Say that there are no containers."""
+    def _nothing(self, width: int, height: int) -> list[Spans]:
+        """Say that there are no containers, and show what it looks like where there are some."""
         if self._past.is_shown:
-            return "no containers then"
+            return said_alone("no containers then")
         invitation = "; enter plays a demo with some" if self._past.has_demo else ""
-        return f"no containers on this host yet{invitation}"
+        lines = [*said_alone(f"no containers on this host yet{invitation}"), [Span("")]]
+        previewed = self._past.previewed
+        if previewed is not None:
+            lines += preview_lines(previewed.playing, previewed.snapshot, width, height - len(lines))
+        return lines
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key works now: what is not possible has no key."""

@@ -79,22 +79,29 @@ class Past:
         demo: Callable[[], Recalled] | None,
         shown: Callable[[], Snapshot | None],
         show: Callable[[Snapshot | None], object],
+        draw: Callable[[], object],
         say: Callable[[str, Tone], object],
         *,
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> None:
         """Play for ``app``, from what is ``shown`` on; ``show`` is given what was, and None for what is now.
 
-        ``recalled`` is what there is of the past, and ``demo`` makes that of another host, which is played when asked.
+        ``recalled`` is what there is of the past, and ``demo`` makes that of another host, which is played when asked,
+        and beside what is now, which ``draw`` draws anew, where that has nothing.
         """
         self._app = app
         self._recalled = recalled
         self._demo = demo
         self._shown = shown
         self._show = show
+        self._draw = draw
         self._say = say
         self._thresholds = thresholds
         self._player: Player | None = None
+        self._beside: Player | None = None
+        self._has_preview = demo is not None
+        self.previewed: PastSeen | None = None
+        """A moment of the demo, while it is played beside what is live."""
         self._sent = 0
         self.playing: Playing | None = None
         """What is shown of the past; None while that is now."""
@@ -143,10 +150,36 @@ class Past:
         except RecordingUnreadable as error:
             self._say(str(error), Tone.BAD)
         else:
+            at_ns = demo.at_ns if self.previewed is None else self.previewed.playing.at_ns
             self.close()
-            self._open(demo)
+            self._open(demo._replace(at_ns=at_ns))
+
+    def preview(self, now: Snapshot) -> None:
+        """Play the demo beside what is live for as long as nothing is there: no container, nor who could have one."""
+        has_nothing = not now.containers and not now.sample.runtimes
+        # With the first sample nobody has looked for runtimes yet.
+        if has_nothing and now.tick and self._has_preview and self._beside is None and not self.is_shown:
+            assert self._demo is not None  # noqa: S101  there is a preview
+            try:
+                self._beside = self._player_of(self._demo())
+            except RecordingUnreadable:
+                # It is said to who asks for it.
+                self._has_preview = False
+        elif not has_nothing:
+            self._preview_no_more()
+
+    def _preview_no_more(self) -> None:
+        self.previewed = None
+        if self._beside is not None:
+            self._beside.stop()
+            self._beside = None
 
     def _open(self, recalled: Recalled, *, is_paused: bool = False) -> Player:
+        self._preview_no_more()
+        self._player, self._sent = self._player_of(recalled, is_paused=is_paused), 0
+        return self._player
+
+    def _player_of(self, recalled: Recalled, *, is_paused: bool = False) -> Player:
         from topcon.recording.player import Player  # noqa: PLC0415  not before it is asked for
 
         open_frames, name, at_ns, _, is_looped = recalled
@@ -163,12 +196,14 @@ class Past:
             is_looped=is_looped,
             name=name,
         )
-        self._player, self._sent = player, 0
         player.start(lambda error: self._app.post_message(SamplerFailed(error)))
         return player
 
     def take(self, seen: PastSeen) -> None:
         """Show what the player shows; at the end, what is live beside it."""
+        if seen.player is self._beside:
+            self.previewed = seen
+            self._draw()
         if seen.player is not self._player:
             return
         if seen.playing.is_live and not self.is_all:
@@ -194,6 +229,7 @@ class Past:
 
     def close(self) -> None:
         """Play no more."""
+        self._preview_no_more()
         if self._player is not None:
             self._player.stop()
             self._player = None

@@ -173,6 +173,11 @@ def _placed(parts: list[_Part], width: int, longest_name: int, scroll: int, *, h
     return Layout(tuple(slots), gap, scroll, has_more)
 
 
+def said_alone(text: str) -> list[Spans]:
+    """Write lines that say why there are no rows."""
+    return [[Span("")], [Span(f"   {text}")]]
+
+
 def longest_name(rows: Iterable[Row]) -> int:
     """How many columns the names want, with the lines of the tree before them."""
     return max((LEVEL_WIDTH * (row.depth + 1) + _name_width(row.line.title) for row in rows), default=0)

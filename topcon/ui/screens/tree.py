@@ -21,7 +21,7 @@ from topcon.ui.bindings import Place, key_text
 from topcon.ui.filtering import Matches, next_match
 from topcon.ui.marks import PREFIX, between, containers_of, inside_of, keys_of, marked, settled, toggled
 from topcon.ui.messages import BackAsked, Said, ShellAsked
-from topcon.ui.table import Moment
+from topcon.ui.table import Moment, said_alone
 from topcon.ui.widgets.bound import bound
 from topcon.ui.widgets.command_line import CommandBar
 from topcon.ui.widgets.filter_line import FilterBar, FilterLine
@@ -63,7 +63,7 @@ class TreeScreen(Screen[None]):
         self,
         header: Callable[[int], list[Spans]],
         wrong: Callable[[int], Spans],
-        nothing: Callable[[], str],
+        nothing: Callable[[int, int], list[Spans]],
         *,
         acting: Acting | None = None,
         inside: Inside = NOTHING,
@@ -75,7 +75,7 @@ class TreeScreen(Screen[None]):
     ) -> None:
         """Show nothing yet, below a header and above a line of what is wrong, each written for a width.
 
-        ``nothing`` says that there are no containers.
+        ``nothing`` says that there are no containers, in a width and a height.
         ``filters`` are those that are saved, by their names. ``view`` is what is shown at first, if not all.
         """
         super().__init__()
@@ -128,7 +128,7 @@ class TreeScreen(Screen[None]):
         self._rows = self._in_order(snapshot, tree)
         self.query_one(FilterBar).show(self.matches(snapshot), len(snapshot.containers))
         self.query_one("#header", Lines).show(self._header(width))
-        tree.show(self._rows, self.view, Moment(snapshot.tick, snapshot.sample.wall_ns), self._empty(snapshot))
+        tree.show(self._rows, self.view, Moment(snapshot.tick, snapshot.sample.wall_ns), self._empty(snapshot, tree))
         self.query_one("#wrong", Lines).show([self._wrong(width)])
         before = self._verbs
         if self._possible_verbs() != before:
@@ -151,14 +151,18 @@ class TreeScreen(Screen[None]):
         if self.snapshot is not None:
             self.show(self.snapshot)
 
-    def _empty(self, snapshot: Snapshot) -> str:
+    def _empty(self, snapshot: Snapshot, tree: TreeTable) -> list[Spans]:
+        if self._rows:
+            return []
         if not snapshot.containers:
-            return self._nothing()
+            return self._nothing(*tree.room)
         if self.view.filter and not self.matches(snapshot):
-            return f"nothing matches /{printable(self.filter_text)}; esc shows all"
-        if self.view.only_sick:
-            return "nothing is sick; z shows all"
-        return "nothing but what is hidden; a, x, b and _ show it"
+            why = f"nothing matches /{printable(self.filter_text)}; esc shows all"
+        elif self.view.only_sick:
+            why = "nothing is sick; z shows all"
+        else:
+            why = "nothing but what is hidden; a, x, b and _ show it"
+        return said_alone(why)
 
     def pressed(self, key: str, *, is_told: bool = True) -> None:
         """From the first key on the cursor belongs to the person; one that can do nothing here says why."""

@@ -47,6 +47,7 @@ KEPT_SCREENS = 4
 """So many screens full of drawn lines are kept for when they are seen again."""
 WHEEL_ROWS = 3
 GUTTER_X = 0
+BLANK: Spans = [Span("")]
 """Where the rows' marks are."""
 NEVER_S = float("-inf")
 
@@ -120,7 +121,7 @@ class TreeTable(ScrollView, can_focus=True):
         self._titles: Spans = []
         self._top = 1.0
         self._moment = Moment(0, 0)
-        self._empty: str = ""
+        self._empty: Sequence[Spans] = ()
         self._written: dict[str, _Written] = {}
         self._painted: dict[int, tuple[Spans, bool]] = {}
         self._strips: dict[tuple[int, bool], tuple[Spans, Strip]] = {}
@@ -129,6 +130,11 @@ class TreeTable(ScrollView, can_focus=True):
     def _room(self) -> Size:
         """What is left of the widget beside its scroll bar."""
         return self.scrollable_content_region.size
+
+    @property
+    def room(self) -> Size:
+        """What there is for rows."""
+        return Size(self._room.width, max(self._room.height - TITLES, 0))
 
     @property
     def row(self) -> Row | None:
@@ -145,8 +151,8 @@ class TreeTable(ScrollView, can_focus=True):
         """When the person last did something here, on the monotonic clock."""
         return self._touched_s
 
-    def show(self, rows: Sequence[Row], view: ViewState, moment: Moment, empty: str) -> None:
-        """Show these rows; ``empty`` is said where there are none."""
+    def show(self, rows: Sequence[Row], view: ViewState, moment: Moment, empty: Sequence[Spans]) -> None:
+        """Show these rows; where there are none, the lines of ``empty``."""
         before = self.row
         key = before.key if before else None
         is_same = rows is self._rows
@@ -198,7 +204,8 @@ class TreeTable(ScrollView, can_focus=True):
         at = y - TITLES + self.scroll_offset.y
         if at < len(self._rows):
             return self._row_spans(self._rows[at]), at == self._index
-        return [Span(f"   {self._empty}" if at == 1 and not self._rows else "")], False
+        is_said = not self._rows and at < len(self._empty)
+        return self._empty[at] if is_said else BLANK, False
 
     def _row_spans(self, row: Row) -> Spans:
         """Write a row, unless it would say what it said."""
