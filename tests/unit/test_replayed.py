@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from topcon.model.sample import Sample
     from topcon.model.snapshot import Snapshot
 
-LATER = 2 * SHORTCUT_EVERY
+LATER = 2 * SHORTCUT_EVERY + 4
 """A shortcut; what the host began with is over by then."""
 TICKS = LATER + 6
 

@@ -102,7 +102,7 @@ class Course(NamedTuple):
         """Return the last values of a kind up to a tick, the newest last: ``count``, or as many as there are."""
         if not self.ticks:
             return []
-        ticks = array("f", self.ticks)[kind :: _KINDS]
+        ticks = array("f", self.ticks)[kind::_KINDS]
         # What is coarser may begin before there was anything: it is asked only for what the finer has lost.
         known: list[float] = []
         begin = self.newest + 1 - len(ticks)
@@ -133,7 +133,7 @@ def _halved(record: bytes) -> bytes:
 
 def _whole(packed: bytes, kind: Kind | None = None) -> array[float]:
     """Return such floats again, of all kinds or of one."""
-    numbers = array("H", packed) if kind is None else array("H", packed)[kind :: _KINDS]
+    numbers = array("H", packed) if kind is None else array("H", packed)[kind::_KINDS]
     bits = [
         (number + _EXPONENTS) << _DROPPED if 0 < number < _UNKNOWN else _NAN_BITS if number else 0 for number in numbers
     ]
@@ -142,7 +142,7 @@ def _whole(packed: bytes, kind: Kind | None = None) -> array[float]:
 
 def _mean(floats: array[float]) -> bytes:
     """Average records, as far as they are known."""
-    return _halved(_pack(*[_mean_of(floats[kind :: _KINDS]) for kind in range(_KINDS)]))
+    return _halved(_pack(*[_mean_of(floats[kind::_KINDS]) for kind in range(_KINDS)]))
 
 
 def _mean_of(values: array[float]) -> float:

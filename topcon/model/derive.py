@@ -817,9 +817,11 @@ def total(containers: Iterable[ContainerNode]) -> Usage:
     """
     containers = tuple(containers)
     keys = {container.key for container in containers}
-    all_of = _columns([container.usage for container in containers])
-    of = _columns([container.usage for container in containers if container.outer not in keys])
-    of_networks = _columns([container.usage for container in containers if container.is_network_owner])
+    outermost = [container for container in containers if container.outer not in keys]
+    owners = [container for container in containers if container.is_network_owner]
+    all_of = _columns(containers)
+    # Mostly nothing is nested, and each has a network of its own.
+    of, of_networks = (all_of if len(some) == len(containers) else _columns(some) for some in (outermost, owners))
     return Usage(
         cpu_cores=_sum(of["cpu_cores"]),
         cpu_limit_cores=_sum_if_all(of["cpu_limit_cores"]),
@@ -839,8 +841,9 @@ def total(containers: Iterable[ContainerNode]) -> Usage:
     )
 
 
-def _columns(usages: Sequence[Usage]) -> Mapping[str, Sequence[Any]]:
-    """Put the same of many side by side, by its name."""
+def _columns(containers: Sequence[ContainerNode]) -> Mapping[str, Sequence[Any]]:
+    """Put what containers use side by side, by its name."""
+    usages = [container.usage for container in containers]
     return dict(zip(Usage._fields, zip(*usages, strict=True), strict=True)) if usages else _NO_COLUMNS
 
 

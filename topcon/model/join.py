@@ -142,13 +142,14 @@ def _group(sample: Sample, info: PodInfo, members: list[Member]) -> Group:
 def _members(sample: Sample) -> list[Member]:
     infos = {info.id: info for info in sample.containers}
     silent = [runtime for runtime in sample.runtimes if runtime.silent_s > SILENT_AFTER_S or not runtime.up]
-    owners = _owners_of_ids(sample.found)
+    # So that a container comes after the one it is nested in.
+    paths = sorted(sample.found)
+    owners = _owners_of_ids(sample.found, paths)
     keys: dict[str, ContainerKey] = {}
     around: dict[str, frozenset[ContainerKey]] = {}
     seen: set[ContainerKey] = set()
     members = []
-    # Sorted, so that a container comes after the one it is nested in.
-    for path in sorted(sample.found):
+    for path in paths:
         found = sample.found[path]
         info = infos.pop(found.id, None) if owners[found.id] == path else None
         if found.is_candidate and info is None:
@@ -191,10 +192,13 @@ def _members(sample: Sample) -> list[Member]:
     return [*members, *map(_isolated, sample.isolated)]
 
 
-def _owners_of_ids(found: Mapping[CgroupPath, FoundContainer]) -> dict[ContainerId, CgroupPath]:
+def _owners_of_ids(
+    found: Mapping[CgroupPath, FoundContainer], paths: Iterable[CgroupPath]
+) -> dict[ContainerId, CgroupPath]:
     """Say which of the cgroups that carry an id is the one a runtime means: one that is nested the least.
 
-    A container can make cgroups inside itself, and give them any name.
+    A container can make cgroups inside itself, and give them any name. Of some that are nested alike it is the first of
+    the ``paths``.
     """
 
     def depth(path: CgroupPath) -> int:
@@ -202,7 +206,7 @@ def _owners_of_ids(found: Mapping[CgroupPath, FoundContainer]) -> dict[Container
         return 1 + depth(outer) if outer is not None and outer in found else 0
 
     owners: dict[ContainerId, CgroupPath] = {}
-    for path in sorted(found, key=lambda path: (depth(path), path)):
+    for path in sorted(paths, key=depth):
         owners.setdefault(found[path].id, path)
     return owners
 

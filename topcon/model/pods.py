@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from topcon.model.sample import PodInfo, PodKind
@@ -48,7 +49,13 @@ def _kubernetes(labels: Mapping[str, str]) -> PodInfo | None:
 
 def _compose(labels: Mapping[str, str]) -> PodInfo | None:
     project = labels.get(COMPOSE_PROJECT) or labels.get("io.podman.compose.project")
-    return PodInfo(PodKind.COMPOSE, project, project) if project else None
+    return _project(project) if project else None
+
+
+@lru_cache(maxsize=1024)
+def _project(name: str) -> PodInfo:
+    """Make it once: many containers are of it, and are asked again and again."""
+    return PodInfo(PodKind.COMPOSE, name, name)
 
 
 def _swarm(labels: Mapping[str, str]) -> PodInfo | None:
