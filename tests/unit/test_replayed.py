@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from topcon.model.snapshot import Snapshot
 
 LATER = 2 * SHORTCUT_EVERY + 4
-"""A shortcut; what the host began with is over by then."""
+"""A little after a shortcut; what the host began with is over by then."""
 TICKS = LATER + 6
 
 

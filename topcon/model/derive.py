@@ -630,12 +630,15 @@ def _starts(
     known = before.starts_ns if before else ()
     if before is not None and not known and (is_same_process or started_ns == before.started_ns):
         return ()
+    since_ns = wall_ns - STARTS_WINDOW_NS
+    if before is None and (started_ns is None or started_ns <= since_ns):
+        return ()
     if started_ns is not None:
         if known and (is_same_process or abs(started_ns - known[-1]) < SAME_START_NS):
             known = (*known[:-1], started_ns)
         elif not known or started_ns > known[-1]:
             known = (*known, started_ns)
-    return tuple(start for start in known if start > wall_ns - STARTS_WINDOW_NS)
+    return tuple(start for start in known if start > since_ns)
 
 
 def _oom(

@@ -818,10 +818,11 @@ class Decoder:
         if not count:
             self._texts, self._large, self._made = [], [], {}
         self._texts_at = len(self._texts)
-        ends = list(accumulate(islice(self._numbers, texts), initial=at))
-        self._texts += [data[begin:end].decode(errors="surrogatepass") for begin, end in pairwise(ends)]
+        ends = list(accumulate(islice(self._numbers, texts), initial=0))
+        data = data[at:]
         if ends[-1] != len(data):
             raise FrameUnreadable
+        self._texts += _decoded(data, ends)
         return count, base
 
     def _base(self, checksum: int, count: int, follows: int, before: object) -> object:
@@ -1009,8 +1010,11 @@ class Decoder:
 
     def _all_texts(self, numbers: Sequence[int]) -> list[object]:
         texts, new = self._texts, numbers.count(0)
-        following = iter(texts[self._texts_at : self._texts_at + new])
+        new_ones = texts[self._texts_at : self._texts_at + new]
         self._texts_at += new
+        if new == len(numbers):
+            return list(new_ones)
+        following = iter(new_ones)
         return [texts[number - 1] if number else next(following) for number in numbers]
 
     def _column_of_records(self, count: int, olds: Sequence[object] | None) -> list[object]:
@@ -1091,6 +1095,14 @@ _OF_GARBAGE = (
     *(RuntimeError, struct.error, zlib.error),
 )
 """What comes of reading something else as a frame."""
+
+
+def _decoded(data: bytes, ends: Iterable[int]) -> list[str]:
+    if data.isascii():
+        # Mostly; what is cut out of one text is made in a third of the time.
+        text = data.decode()
+        return [text[begin:end] for begin, end in pairwise(ends)]
+    return [data[begin:end].decode(errors="surrogatepass") for begin, end in pairwise(ends)]
 
 
 def _signed(number: int) -> int:
