@@ -184,8 +184,7 @@ WHY: dict[str, str] = {
     "first-frame": "The rules of findings and events are imported and applied before it",
     "key": "A key that comes while a new tree is drawn waits for that, and the tick takes its turns on the interpreter",
     "bytes-idle": "Ages that change",
-    "recording-jump": "A third of it each is to read a key frame, to read what was other since, and to build the tree "
-    "anew; the machine's own speed varies by half",
+    "recording-jump": "More than half of it is to build the tree anew; the machine's own speed varies by half",
 }
 """Why a goal is not reached, by its name here: a sentence each."""
 

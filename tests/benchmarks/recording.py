@@ -238,7 +238,7 @@ def measure(effort: Effort) -> list[Figure]:
         first = path.stat().st_size
         spent = _write(path, host, groups * KEY_EVERY)
         size = path.stat().st_size - first
-        jumps, steps = _looked_into(path, max(effort.ticks, 10))
+        firsts, jumps, steps = _looked_into(path, max(effort.ticks, 10))
     count = f"{effort.containers:,} containers, a tenth of them active"
     of_core = sum(spent) / len(spent) * 100
     return [
@@ -247,6 +247,13 @@ def measure(effort: Effort) -> list[Figure]:
         Figure("the same, on the disk", size / len(spent) * 3600 / 1e6, "MB/h", goal="recording-size"),
         Figure(
             "a jump to any time, p99", percentile(jumps, 0.99), "ms", "the median", median(jumps), goal="recording-jump"
+        ),
+        Figure(
+            "the first one, where nothing is known yet, p99",
+            percentile(firsts, 0.99),
+            "ms",
+            "the median",
+            median(firsts),
         ),
         Figure("a step of its replay", median(steps), "ms", "the longest", max(steps)),
     ]
@@ -269,16 +276,24 @@ def _write(path: Path, host: Host, seconds: int) -> list[float]:
     return spent
 
 
-def _looked_into(path: Path, jumps: int) -> tuple[list[float], list[float]]:
-    """Seconds of jumps to any time, and of steps from one sample to the next."""
+def _looked_into(path: Path, jumps: int) -> tuple[list[float], list[float], list[float]]:
+    """Seconds of first jumps to any time, of those that follow, and of steps from one sample to the next."""
     chance = random.Random(1)
     spare_collector()
-    with Reader(path) as reader:
-        jumped = []
-        for _ in range(jumps):
+    first = []
+    for _ in range(jumps):
+        with Reader(path) as reader:
             at = chance.randrange(len(reader.times))
             begun = time.perf_counter()
             Replay(reader).at(at)
+            first.append(time.perf_counter() - begun)
+    with Reader(path) as reader:
+        jumped = []
+        shown: Snapshot | None = None
+        for _ in range(jumps):
+            at = chance.randrange(len(reader.times))
+            begun = time.perf_counter()
+            shown = Replay(reader, like=shown).at(at)
             jumped.append(time.perf_counter() - begun)
         replay = Replay(reader)
         replay.at(0)
@@ -288,7 +303,7 @@ def _looked_into(path: Path, jumps: int) -> tuple[list[float], list[float]]:
             replay.step()
             stepped.append(time.perf_counter() - begun)
     gc.unfreeze()
-    return jumped, stepped
+    return first, jumped, stepped
 
 
 RECORDING = Subject(

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from itertools import pairwise
+from operator import is_
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -180,6 +181,21 @@ def test_more_integers_than_one_number_has_room_for_come_out_too() -> None:
     assert through([sample]) == [sample]
 
 
+@settings(unhurried_in_making, max_examples=25)
+@given(runs(), st.data())
+def test_key_frames_can_be_read_in_any_order(samples: list[Sample], data: st.DataObject) -> None:
+    encoder = Encoder()
+    frames = []
+    for each in [*samples, *samples]:
+        encoder.begin_anew()
+        frames.append(encoder.encode(each))
+    decoder = Decoder(encoder.layouts)
+
+    for at in data.draw(st.permutations(range(len(frames)))):
+        decoder.forget()
+        assert decoder.decode(frames[at].payload) == quiet(samples[at % len(samples)])
+
+
 @pytest.mark.parametrize("folder", HOSTS, ids=lambda folder: folder.name)
 def test_a_captured_host_comes_out_as_it_went_in(folder: Path) -> None:
     sampler = sampler_of(folder)
@@ -221,6 +237,66 @@ def test_what_has_not_changed_is_the_very_same_object_over_key_frames_and_shortc
         assert now.containers is before.containers
         assert now.found is before.found
         assert now.processes is before.processes
+
+
+def key_frames(*samples: Sample) -> tuple[Decoder, list[bytes]]:
+    encoder = Encoder()
+    payloads = []
+    for each in samples:
+        encoder.begin_anew()
+        payloads.append(encoder.encode(each).payload)
+    return Decoder(encoder.layouts), payloads
+
+
+def who_is_there(sample: Sample) -> tuple[object, ...]:
+    return sample.found, sample.pods, sample.processes, sample.isolated, sample.containers
+
+
+def test_who_is_there_is_the_very_same_wherever_one_goes_while_nobody_comes_or_goes() -> None:
+    names = [f"c{at}" for at in range(20)]
+    now, later = counted(names, seconds=0), counted(names, seconds=500, busy=names)
+    decoder, (first, second) = key_frames(now, later)
+    there = who_is_there(decoder.decode(first))
+
+    for payload, sample in ((second, later), (first, now), (second, later)):
+        decoder.forget()
+        decoded = decoder.decode(payload)
+        assert decoded == sample
+        assert all(map(is_, who_is_there(decoded), there))
+
+
+def test_who_has_come_or_gone_is_seen_wherever_one_goes() -> None:
+    samples = [counted(names, seconds=at) for at, names in enumerate(("ab", "abc", "bc", "ab"))]
+    decoder, payloads = key_frames(*samples)
+
+    for at in (0, 1, 0, 2, 3, 1):
+        decoder.forget()
+        assert decoder.decode(payloads[at]) == samples[at]
+
+
+def test_the_parts_of_a_key_frame_belong_together() -> None:
+    decoder, (one, other, alike) = key_frames(
+        counted("ab", seconds=0), counted("abc", seconds=1), counted("ab", seconds=2)
+    )
+    who, rest = in_parts(one)
+    of_others, rest_of_others = in_parts(other)
+
+    assert in_parts(alike)[0] == who
+    for known in (None, one, other):
+        for payload in (who, rest, who + rest_of_others, of_others + rest, one + rest):
+            if known is not None:
+                decoder.decode(known)
+            decoder.forget()
+            with pytest.raises(FrameUnreadable):
+                decoder.decode(payload)
+    assert decoder.decode(alike) == counted("ab", seconds=2)
+
+
+def in_parts(payload: bytes) -> tuple[bytes, bytes]:
+    """The two parts of a key frame."""
+    opened = zlib.decompressobj()
+    opened.decompress(payload)
+    return payload[: len(payload) - len(opened.unused_data)], opened.unused_data
 
 
 def test_who_comes_and_goes_is_in_the_order_in_which_it_was_read() -> None:

@@ -12,12 +12,12 @@ import pytest
 from captured import HOSTS, begun_ns, sampler_of
 from fakes import SECOND_NS, START_WALL_NS
 from played import PlayedHost
-from samples import docker_key, host_of, running, sample_of
+from samples import docker_key, docker_runtime, host_of, running, sample_of
 
 from topcon.errors import RecordingUnreadable
 from topcon.findings import DEFAULT_THRESHOLDS, Threshold
 from topcon.model.event import Kind
-from topcon.model.sample import MachineIds
+from topcon.model.sample import CgroupEvents, MachineIds
 from topcon.recording.codec import KEY_EVERY, SHORTCUT_EVERY
 from topcon.recording.reader import Reader
 from topcon.recording.replayed import BEFORE, NEAR, Replay, after, snapshots
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from topcon.model.sample import Sample
+    from topcon.model.sample import CgroupSample, Sample
     from topcon.model.snapshot import Snapshot
 
 LATER = 2 * SHORTCUT_EVERY + 4
@@ -128,6 +128,59 @@ def test_a_jump_shows_what_was_then(path: Path, played: list[Snapshot], index: i
     assert {(each.code, each.target) for each in taken.findings} == {
         (each.code, each.target) for each in live.findings if each.code != "odd-one-out"
     }
+
+
+EACH = 4
+"""Samples of each of the times below."""
+
+
+@pytest.fixture(scope="session")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A host of which now one and then another thing changes that tells who is there, and as what."""
+    as_it_was = [running("a"), running("b"), running("c", info={"joins_network_of": "b"})]
+    frozen = [running("a", events=CgroupEvents(populated=True, frozen=True)), *as_it_was[1:]]
+    again = [running("a", inode=1234, process={"pid": 4321}), *as_it_was[1:]]
+    more = [*as_it_was, running("d")]
+    samples = []
+    for boxes, runtime in (
+        (as_it_was, docker_runtime()),
+        (frozen, docker_runtime()),
+        (as_it_was, docker_runtime(silent_s=60.0)),
+        (again, docker_runtime()),
+        (more, docker_runtime()),
+        (as_it_was, docker_runtime()),
+    ):
+        for _ in range(EACH):
+            seconds = len(samples)
+            moved = [replace(box, cgroup=busier(box.cgroup, seconds)) for box in boxes]
+            samples.append(sample_of(*moved, seconds=seconds, runtimes=(runtime,)))
+    return recorded(tmp_path_factory.mktemp("changing") / "changing.topcon", samples)
+
+
+def busier(cgroup: CgroupSample | None, seconds: int) -> CgroupSample:
+    assert cgroup is not None
+    assert cgroup.cpu is not None
+    return cgroup._replace(cpu=cgroup.cpu._replace(usage_usec=1000 * seconds))
+
+
+@pytest.mark.parametrize("shown", range(0, 6 * EACH, 3))
+def test_a_jump_shows_the_same_wherever_it_is_from(changing: Path, shown: int) -> None:
+    with Reader(changing) as reader, Reader(changing) as other:
+        for index in range(6 * EACH):
+            like = Replay(reader).at(shown)
+            assert_same([Replay(reader, like=like).at(index)], [Replay(other).at(index)])
+
+
+def test_who_belongs_together_is_not_asked_again_while_the_same_are_there(changing: Path, tmp_path: Path) -> None:
+    lasting = (sample_of(running("a", usage_usec=1000 * at), seconds=at) for at in range(2 * KEY_EVERY))
+    with Reader(recorded(tmp_path / "lasting.topcon", lasting)) as reader:
+        like = Replay(reader).at(1)
+        for index in (2, KEY_EVERY + 1, KEY_EVERY + SHORTCUT_EVERY, 3, 2 * KEY_EVERY - 1):
+            assert Replay(reader, like=like).at(index).groups is like.groups
+
+    with Reader(changing) as reader:
+        like = Replay(reader).at(1)
+        assert all(Replay(reader, like=like).at(index).groups is not like.groups for index in range(EACH, 6 * EACH))
 
 
 def _now(usage: Any) -> Any:

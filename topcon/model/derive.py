@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from topcon.model.cost import daemons_cpu_s, own_cpu_s, smoothed
 from topcon.model.course import NO_COURSE, NO_TIMES
 from topcon.model.history import NO_HISTORY
-from topcon.model.join import Group, Member, join, network_owner
+from topcon.model.join import Group, Member, is_joined_alike, join, network_owner
 from topcon.model.rates import increase, per_second, ratio, share
 from topcon.model.replicas import replicas_of
 from topcon.model.sample import NAMESPACE_KINDS, InterfaceStat, PodKind
 from topcon.model.snapshot import (
+    NOWHERE,
     ContainerNode,
     Cost,
     Gone,
@@ -76,9 +77,13 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
     groups = join(sample, previous.sample, previous.groups) if previous and previous.groups else join(sample)
-    step = _step(previous, sample, elapsed_s, is_same_tree=previous is not None and groups is previous.groups)
+    are_same = previous is not None and groups is previous.groups
+    # What has only begun has no pods yet, though it may know who belongs together.
+    is_same_tree = are_same and previous is not None and len(previous.pods) == len(groups)
+    step = _step(previous, sample, elapsed_s, is_same_tree=is_same_tree)
     if previous is None or not step.is_same_tree:
-        pods, places = _pods(step, groups), _places_of(groups)
+        pods = _pods(step, groups)
+        places = previous.places if previous is not None and are_same else _places_of(groups)
         anew: Iterable[int] = range(len(pods))
     else:
         places = previous.places
@@ -108,12 +113,15 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     )
 
 
-def begun(sample: Sample) -> Snapshot:
+def begun(sample: Sample, like: Snapshot | None = None) -> Snapshot:
     """Return what the snapshot of the next sample is derived from so that it has rates, and is the first that is seen.
 
-    Nothing is in it but the host: to build what nobody sees takes as long as to build what is seen.
+    Nothing is in it but the host: to build what nobody sees takes as long as to build what is seen. Where the same
+    containers are there as in another snapshot, be that of another time, it is known who belongs together.
     """
     step = _step(None, sample, None, is_same_tree=False)
+    is_like = like is not None and is_joined_alike(sample, like.sample)
+    groups, places = (like.groups, like.places) if like is not None and is_like else ((), NOWHERE)
     return Snapshot(
         sample,
         0,
@@ -121,6 +129,8 @@ def begun(sample: Sample) -> Snapshot:
         _host(step),
         pods=(),
         containers={},
+        groups=groups,
+        places=places,
         cost=_cost(step),
         times=NO_TIMES.grown(sample.monotonic_ns),
     )

@@ -85,7 +85,7 @@ def join(sample: Sample, before: Sample | None = None, groups: tuple[Group, ...]
 
     ``groups`` are those of the sample ``before``: the very same are returned if nothing has changed that they tell.
     """
-    if before is not None and _is_joined_alike(sample, before):
+    if before is not None and is_joined_alike(sample, before):
         return groups
     members = _members(sample)
     # A sandbox that is not shown still names its pod.
@@ -97,7 +97,7 @@ def join(sample: Sample, before: Sample | None = None, groups: tuple[Group, ...]
     return tuple(sorted(joined, key=lambda group: (group.info.name, group.info.kind, group.info.id)))
 
 
-def _is_joined_alike(sample: Sample, before: Sample) -> bool:
+def is_joined_alike(sample: Sample, before: Sample) -> bool:
     """Whether two samples say the same of who is there, as what, and whether it runs."""
     now, old = sample.cgroups, before.cgroups
     return (
@@ -114,7 +114,7 @@ def _is_joined_alike(sample: Sample, before: Sample) -> bool:
 def _looks_alike(now: CgroupSample | None, old: CgroupSample | None) -> bool:
     if now is None or old is None:
         return now is old
-    return now is old or (now.events is old.events and now.inode == old.inode)
+    return now is old or (now.inode == old.inode and (now.events is old.events or now.events == old.events))
 
 
 def _silent(sample: Sample) -> frozenset[tuple[str, str, str]]:

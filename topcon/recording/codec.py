@@ -19,6 +19,9 @@ then side by side, and are read all at once.
 Integers in a column are mostly one number, of the first bytes of all, then of their second ones: all are made of it at
 once.
 
+A key frame is two of these: one of who is there, and one of what else there is, which follows it. Mostly the former is,
+byte by byte, the same as in the key frame before, and need not be read again.
+
 Fields have no names there: a layout lists them, and is stored once. So what a later version reads was written by the
 layouts of its time: what it does not know any more it leaves out, and what was not known then is as it is by default.
 """
@@ -104,6 +107,8 @@ CHOICES: tuple[type[StrEnum], ...] = (CgroupMode, Health, Kind, PodKind, Role, S
 
 _FIRST = "found"
 """This field of a sample goes first: a container's id is then compressed together with its path."""
+_STANDING = attrgetter("found", "pods", "processes", "isolated", "containers")
+"""What changes only where containers come and go."""
 _ROUNDED = 4
 """Digits of a second that are kept of how long topcon's own work took: the rest is noise."""
 
@@ -300,6 +305,20 @@ _MAPPINGS = (dict, MappingProxyType)
 _DURATION = attrgetter("duration_s")
 
 
+_NOTHING = Sample(0, 0, cast("HostSample", None))
+_WHOLE, _WHO, _REST = range(3)
+"""What a key frame says that it follows: nothing, as all of schema 1 do, or as one of the two parts of a newer one."""
+
+
+class _Standing(NamedTuple):
+    """Who is there, and nothing else: the first part of a key frame."""
+
+    sample: object
+    payload: bytes
+    known: tuple[int, ...]
+    """How many texts and large integers were known then, and how many were remembered."""
+
+
 class Encoder:
     """Makes frames of samples, each of what is other than in the sample before it."""
 
@@ -314,7 +333,8 @@ class Encoder:
         self._before: Sample | None = None
         self._key: Sample | None = None
         self._key_checksum = 0
-        self._known_of_key = 0, 0, 0
+        self._known_of_key: tuple[int, ...] = 0, 0, 0
+        self._standing: _Standing | None = None
         self._count = 0
         self._texts: dict[str, int] = {}
         self._large: dict[int, int] = {}
@@ -337,24 +357,51 @@ class Encoder:
         sample = _without_noise(sample)
         before = None if self._count == KEY_EVERY else self._before
         is_shortcut = before is not None and self._count % SHORTCUT_EVERY == 0
-        if before is None:
-            self._texts, self._large, self._remembered, self._count, self._key_checksum = {}, {}, 0, 0, 0
-        elif is_shortcut:
-            before = self._key
-            texts, large, self._remembered = self._known_of_key
-            self._texts = dict(islice(self._texts.items(), texts))
-            self._large = dict(islice(self._large.items(), large))
         # What fails on its way leaves nothing behind that the next frame could follow.
         self._before = None
-        self._forget_frame()
-        self._put(sample, before)
-        payload = self._payload(0 if is_shortcut else max(self._count - 1, 0))
         if before is None:
-            self._key, self._key_checksum = sample, zlib.adler32(payload)
-            self._known_of_key = len(self._texts), len(self._large), self._remembered
+            payload = self._encode_key(sample)
+        else:
+            if is_shortcut:
+                before = self._key
+                self._forget_since(self._known_of_key)
+            payload = self._encode_changes(sample, before, 0 if is_shortcut else self._count - 1)
         self._before = sample
         self._count += 1
         return Frame(sample.wall_ns, sample.monotonic_ns, before is None, payload, is_shortcut)
+
+    def _encode_key(self, sample: Sample) -> bytes:
+        self._count = 0
+        standing = self._standing
+        if standing is not None and all(map(is_, _STANDING(sample), _STANDING(standing.sample))):
+            self._forget_since(standing.known)
+        else:
+            self._standing = None
+            self._texts, self._large, self._remembered, self._key_checksum = {}, {}, 0, 0
+            found, pods, processes, isolated, containers = _STANDING(sample)
+            alone = replace(
+                _NOTHING, found=found, pods=pods, processes=processes, isolated=isolated, containers=containers
+            )
+            payload = self._encode_changes(alone, None, _WHO)
+            self._standing = standing = _Standing(alone, payload, self._known)
+        self._key_checksum = zlib.adler32(standing.payload)
+        payload = standing.payload + self._encode_changes(sample, standing.sample, _REST)
+        self._key, self._key_checksum, self._known_of_key = sample, zlib.adler32(payload), self._known
+        return payload
+
+    @property
+    def _known(self) -> tuple[int, ...]:
+        return len(self._texts), len(self._large), self._remembered
+
+    def _forget_since(self, known: tuple[int, ...]) -> None:
+        texts, large, self._remembered = known
+        self._texts = dict(islice(self._texts.items(), texts))
+        self._large = dict(islice(self._large.items(), large))
+
+    def _encode_changes(self, sample: Sample, before: object, follows: int) -> bytes:
+        self._forget_frame()
+        self._put(sample, before)
+        return self._payload(follows)
 
     def _payload(self, follows: int) -> bytes:
         short, wide, huge = _packed((*map(len, self._new_texts), *self._numbers))
@@ -688,6 +735,18 @@ class _Old(tuple[object, ...]):
     __slots__ = ()
 
 
+class _Opened(NamedTuple):
+    """A frame that is being read."""
+
+    place: int
+    """Which it is since the key frame."""
+    follows: int
+    base: object
+    """The sample that it follows."""
+    rest: bytes
+    """What comes behind it."""
+
+
 class Decoder:
     """Makes samples of frames, from a key frame on."""
 
@@ -702,7 +761,8 @@ class Decoder:
         self._before: object = None
         self._key: object = None
         self._key_checksum = 0
-        self._known_of_key = 0, 0
+        self._known_of_key: tuple[int, ...] = 0, 0
+        self._standing: _Standing | None = None
         self._count = 0
         self._texts: list[str] = []
         self._texts_at = 0
@@ -769,11 +829,7 @@ class Decoder:
         sample: object
         modern: object
         try:
-            count, base = self._open(payload, before)
-            sample = self._get(base)
-            if not count:
-                self._key, self._key_checksum = sample, zlib.adler32(payload)
-                self._known_of_key = len(self._texts), len(self._large)
+            count, base, sample = self._decoded(payload, before)
             if base is not before and before is not None:
                 sample = self._kept(sample, before)
             modern = self._modern(sample) if self._old else sample
@@ -781,10 +837,47 @@ class Decoder:
             raise
         except _OF_GARBAGE as error:
             raise FrameUnreadable from error
-        if not isinstance(modern, Sample) or next(self._numbers, None) is not None:
+        if not isinstance(modern, Sample):
             raise FrameUnreadable
         self._before, self._count = sample, count + 1
         return modern
+
+    def _decoded(self, payload: bytes, before: object) -> tuple[int, object, object]:
+        """Return which frame it is since the key frame, the sample that it follows, and its own."""
+        standing, self._standing = self._standing, None
+        if standing is not None and payload.startswith(standing.payload):
+            # The very same containers as in the key frame that was read last, be that far from here.
+            self._forget_since(standing.known)
+            self._made = {}
+        else:
+            opened = self._open(payload, before)
+            sample = self._read(opened.base)
+            if opened.place:
+                self._standing = standing
+                return opened.place, opened.base, sample
+            if opened.follows == _WHOLE:
+                self._end_key(payload, sample)
+                return 0, None, sample
+            standing = _Standing(sample, payload[: len(payload) - len(opened.rest)], self._known)
+        opened = self._open(payload[len(standing.payload) :], before, standing)
+        sample = self._read(opened.base)
+        self._standing = standing
+        self._end_key(payload, sample)
+        return 0, standing.sample, sample
+
+    def _read(self, base: object) -> object:
+        """Read what is open, to its end."""
+        sample = self._get(base)
+        if next(self._numbers, None) is not None:
+            raise FrameUnreadable
+        return sample
+
+    def _end_key(self, payload: bytes, sample: object) -> None:
+        self._key, self._key_checksum, self._known_of_key = sample, zlib.adler32(payload), self._known
+
+    @property
+    def _known(self) -> tuple[int, ...]:
+        return len(self._texts), len(self._large)
 
     def forget(self) -> None:
         """Begin anew with a key frame, of which nothing is sought in what was before: it is from somewhere else."""
@@ -793,37 +886,48 @@ class Decoder:
     def rewind(self) -> None:
         """Be as after the key frame that was read last: the one that follows it can be read next."""
         self._before, self._count = self._key, 1
-        self._forget_since_key()
+        self._forget_since(self._known_of_key)
 
-    def _forget_since_key(self) -> None:
-        texts, large = self._known_of_key
+    def _forget_since(self, known: tuple[int, ...]) -> None:
+        texts, large = known
         del self._texts[texts:], self._large[large:]
 
-    def _open(self, payload: bytes, before: object) -> tuple[int, object]:
-        """Begin with a frame; return which it is since the key frame, and the sample that it follows."""
+    def _open(self, payload: bytes, before: object, standing: _Standing | None = None) -> _Opened:
+        """Begin with a frame, or, after who is ``standing``, with the rest of a key frame."""
         opened = zlib.decompressobj()
         data = opened.decompress(payload, MOST_BYTES)
         # What was cut off is not told apart from what is too large: neither comes to its end, where the checksum is.
         if not opened.eof:
             raise FrameUnreadable
         checksum, count, follows, short, huge, fractions, texts = _HEAD.unpack_from(data)
+        if opened.unused_data and (count or follows != _WHO):
+            raise FrameUnreadable
         data = data[_HEAD.size :]
         numbers, at = _unpacked(data, short, huge)
-        base = self._base(checksum, count, follows, before) if count else None
+        base = self._base(checksum, count, follows, before) if count else self._base_of_key(checksum, follows, standing)
         self._last = {}
         self._numbers = iter(numbers)
         self._take = self._numbers.__next__
         self._fractions = iter(array("d", data[at : at + fractions]))
         at += fractions
-        if not count:
-            self._texts, self._large, self._made = [], [], {}
         self._texts_at = len(self._texts)
         ends = list(accumulate(islice(self._numbers, texts), initial=0))
         data = data[at:]
         if ends[-1] != len(data):
             raise FrameUnreadable
         self._texts += _decoded(data, ends)
-        return count, base
+        return _Opened(count, follows, base, opened.unused_data)
+
+    def _base_of_key(self, checksum: int, follows: int, standing: _Standing | None) -> object:
+        """Return what the second part of a key frame follows; before the first all that was known is forgotten."""
+        if (follows == _REST) is (standing is None):
+            raise FrameUnreadable
+        if standing is None:
+            self._texts, self._large, self._made = [], [], {}
+            return None
+        if checksum != zlib.adler32(standing.payload):
+            raise FrameUnreadable
+        return standing.sample
 
     def _base(self, checksum: int, count: int, follows: int, before: object) -> object:
         """Return the sample that a frame follows: the one before it, or that of its key frame."""
@@ -833,7 +937,7 @@ class Decoder:
             if before is None or count != self._count or follows != count - 1:
                 raise FrameUnreadable
             return before
-        self._forget_since_key()
+        self._forget_since(self._known_of_key)
         return self._key
 
     def _get(self, old: object) -> object:

@@ -352,7 +352,7 @@ class Player:
         known = self._kept.get(frames.times[index])
         if known is None:
             begun_s = self._spent()
-            snapshot = Replay(frames, self._thresholds).at(index)
+            snapshot = Replay(frames, self._thresholds, like=self._snapshot).at(index)
             self._derive_s = (self._spent() - begun_s) / (BEFORE + 1)
             known = _Kept(snapshot, is_charted=index <= BEFORE)
         self._at = index
