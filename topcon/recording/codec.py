@@ -107,7 +107,7 @@ CHOICES: tuple[type[StrEnum], ...] = (CgroupMode, Health, Kind, PodKind, Role, S
 
 _FIRST = "found"
 """This field of a sample goes first: a container's id is then compressed together with its path."""
-_STANDING = attrgetter("found", "pods", "processes", "isolated", "containers")
+_who_is_there = attrgetter("found", "pods", "processes", "isolated", "containers")
 """What changes only where containers come and go."""
 _ROUNDED = 4
 """Digits of a second that are kept of how long topcon's own work took: the rest is noise."""
@@ -373,12 +373,12 @@ class Encoder:
     def _encode_key(self, sample: Sample) -> bytes:
         self._count = 0
         standing = self._standing
-        if standing is not None and all(map(is_, _STANDING(sample), _STANDING(standing.sample))):
+        if standing is not None and all(map(is_, _who_is_there(sample), _who_is_there(standing.sample))):
             self._forget_since(standing.known)
         else:
             self._standing = None
             self._texts, self._large, self._remembered, self._key_checksum = {}, {}, 0, 0
-            found, pods, processes, isolated, containers = _STANDING(sample)
+            found, pods, processes, isolated, containers = _who_is_there(sample)
             alone = replace(
                 _NOTHING, found=found, pods=pods, processes=processes, isolated=isolated, containers=containers
             )
