@@ -7,6 +7,7 @@ import random
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from topcon.recording.replayed import Replay, after
 from topcon.recording.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from topcon.model.sample import CgroupSample, Sample
     from topcon.model.snapshot import Snapshot
@@ -45,7 +46,6 @@ ACTIVE = 10
 """One in so many has done something since the sample before, others each time."""
 GROUPS = 2
 """Of frames, after a first one, with which the containers are listed too."""
-_JUMP = "recording-jump"
 _ZEROS = (
     *("oom_kill", "oom_kill_local", "events_high", "events_max", "oom_group_kill"),
     *("pgscan", "pgsteal", "workingset_refault_file", "workingset_refault_anon"),
@@ -284,26 +284,28 @@ def _looked_into(path: Path, jumps: int) -> tuple[list[float], list[float], list
     for _ in range(jumps):
         with Reader(path) as reader:
             at = chance.randrange(len(reader.times))
-            begun = time.perf_counter()
-            Replay(reader).at(at)
-            first.append(time.perf_counter() - begun)
+            first.append(_timed(partial(Replay(reader).at, at))[0])
     with Reader(path) as reader:
         jumped = []
         shown: Snapshot | None = None
         for _ in range(jumps):
             at = chance.randrange(len(reader.times))
-            begun = time.perf_counter()
-            shown = Replay(reader, like=shown).at(at)
-            jumped.append(time.perf_counter() - begun)
+            seconds, shown = _timed(partial(Replay(reader, like=shown).at, at))
+            jumped.append(seconds)
         replay = Replay(reader)
         replay.at(0)
         stepped = []
         while not replay.is_at_end:
-            begun = time.perf_counter()
-            replay.step()
-            stepped.append(time.perf_counter() - begun)
+            stepped.append(_timed(replay.step)[0])
     gc.unfreeze()
     return first, jumped, stepped
+
+
+def _timed(look: Callable[[], Snapshot]) -> tuple[float, Snapshot]:
+    """Return how many seconds it took, and what was seen."""
+    begun = time.perf_counter()
+    snapshot = look()
+    return time.perf_counter() - begun, snapshot
 
 
 RECORDING = Subject(

@@ -386,6 +386,23 @@ def tell(app: TopconApp, told: Iterable[SnapshotReady]) -> None:
         app.post_message(each)
 
 
+def threads_that_play() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "topcon-player"]
+
+
+def players() -> list[threading.Thread]:
+    """Who plays, of whom there is one at least."""
+    playing = threads_that_play()
+    assert playing
+    return playing
+
+
+def assert_end(playing: Iterable[threading.Thread]) -> None:
+    for player in playing:
+        player.join(PATIENCE_S)
+        assert not player.is_alive()
+
+
 PREVIEWED = "recorded on another host"
 
 
@@ -418,15 +435,12 @@ async def test_the_demo_beside_a_host_goes_when_that_has_something(
     async with app.run_test(size=SIZE) as pilot:
         tell(app, ticks_of(FakeHost(tmp_path / "host"), 2))
         await shows(app, pilot, PREVIEWED, "#tree")
-        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
-        assert players
+        playing = players()
 
         tell(app, [SnapshotReady(busy.tick())])
         await until(app, pilot, lambda: PREVIEWED not in text(app, "#tree"), "#tree")
         assert app._past.previewed is None
-        for player in players:
-            player.join(PATIENCE_S)
-            assert not player.is_alive()
+        assert_end(playing)
 
 
 async def test_where_a_runtime_is_there_no_other_hosts_containers_are_shown_unasked(
@@ -438,12 +452,12 @@ async def test_where_a_runtime_is_there_no_other_hosts_containers_are_shown_unas
         await pilot.pause()
         await shows(app, pilot, "no containers on this host yet; enter plays a demo with some", "#tree")
         assert app._past.previewed is None
-        assert not [each for each in threading.enumerate() if each.name == "topcon-player"]
+        assert not threads_that_play()
 
 
-async def test_a_demo_that_cannot_be_read_is_told_of_only_to_who_asks_for_it(
-    make_app: Callable[..., TopconApp], tmp_path: Path
-) -> None:
+@pytest.fixture
+def unreadable_demo(tmp_path: Path) -> Callable[[], Recalled]:
+    """Fails to make the past of another host."""
     damaged = tmp_path / "demo.topcon"
     damaged.write_bytes(b"nothing of the kind" * 100)
 
@@ -451,7 +465,13 @@ async def test_a_demo_that_cannot_be_read_is_told_of_only_to_who_asks_for_it(
         Reader(damaged).close()
         raise AssertionError
 
-    app = make_app(first=FakeHost(tmp_path / "empty").sampler().tick(), demo=demo)
+    return demo
+
+
+async def test_a_demo_that_cannot_be_read_is_told_of_only_to_who_asks_for_it(
+    make_app: Callable[..., TopconApp], unreadable_demo: Callable[[], Recalled], tmp_path: Path
+) -> None:
+    app = make_app(first=FakeHost(tmp_path / "empty").sampler().tick(), demo=unreadable_demo)
     async with app.run_test(size=SIZE) as pilot:
         tell(app, ticks_of(FakeHost(tmp_path / "host"), 3))
         await pilot.pause()
@@ -465,13 +485,10 @@ async def test_who_quits_ends_the_demo_beside_the_host(empty: TopconApp, tmp_pat
     async with empty.run_test(size=SIZE) as pilot:
         tell(empty, ticks_of(FakeHost(tmp_path / "host"), 2))
         await shows(empty, pilot, PREVIEWED, "#tree")
-        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
-        assert players
+        playing = players()
         await pilot.press("q")
 
-    for player in players:
-        player.join(PATIENCE_S)
-        assert not player.is_alive()
+    assert_end(playing)
 
 
 async def test_the_demo_can_be_asked_for_where_there_is_something_too(
@@ -493,15 +510,10 @@ async def test_the_demo_can_be_asked_for_where_there_is_something_too(
         assert "demo " not in text(app, "#header")
 
 
-async def test_a_demo_that_cannot_be_read_says_so(make_app: Callable[..., TopconApp], tmp_path: Path) -> None:
-    damaged = tmp_path / "demo.topcon"
-    damaged.write_bytes(b"nothing of the kind" * 100)
-
-    def demo() -> Recalled:
-        Reader(damaged).close()
-        raise AssertionError
-
-    app = make_app(demo=demo)
+async def test_a_demo_that_cannot_be_read_says_so(
+    make_app: Callable[..., TopconApp], unreadable_demo: Callable[[], Recalled]
+) -> None:
+    app = make_app(demo=unreadable_demo)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("colon", *"demo", "enter")
         await shows(app, pilot, "demo.topcon: not a recording", "#wrong")
@@ -511,13 +523,10 @@ async def test_who_quits_ends_the_demo(empty: TopconApp) -> None:
     async with empty.run_test(size=SIZE) as pilot:
         await pilot.press("enter")
         await shows(empty, pilot, "shop-web-1", "#tree")
-        players = [each for each in threading.enumerate() if each.name == "topcon-player"]
-        assert players
+        playing = players()
         await pilot.press("q")
 
-    for player in players:
-        player.join(PATIENCE_S)
-        assert not player.is_alive()
+    assert_end(playing)
 
 
 async def test_an_empty_moment_of_a_recording_is_no_host_to_wait_for(tmp_path: Path) -> None:

@@ -41,10 +41,8 @@ def cpu_throttled(container: ContainerNode, thresholds: Thresholds) -> Finding |
     """Held back by its CPU limit in a good part of its periods."""
     usage = container.usage
     share, limit = usage.throttled_share, usage.cpu_limit_cores
-    if not share:
-        return None
     severity = throttled_severity(share, usage.cpu_limit_share, thresholds.cpu_throttled)
-    if severity is None or limit is None:
+    if severity is None or share is None or limit is None:
         return None
     used = "" if usage.cpu_cores is None else f"it uses {to_cores_text(usage.cpu_cores)} of {to_cores_text(limit)} CPUs"
     return found(
@@ -68,8 +66,6 @@ def memory_near_limit(container: ContainerNode, thresholds: Thresholds) -> Findi
     """Its working set is close to its limit."""
     usage = container.usage
     share, memory = usage.memory_limit_share, container.cgroup.memory if container.cgroup else None
-    if thresholds.memory_near_limit.severity(share) is None:
-        return None
     cached = ratio(memory.active_file if memory else None, usage.memory_limit_bytes)
     severity = memory_severity(share, cached, thresholds.memory_near_limit)
     if severity is None or share is None:

@@ -77,16 +77,14 @@ def derive(previous: Snapshot | None, sample: Sample) -> Snapshot:
     if elapsed_s is not None and elapsed_s <= 0:
         previous, elapsed_s = None, None
     groups = join(sample, previous.sample, previous.groups) if previous and previous.groups else join(sample)
-    are_same = previous is not None and groups is previous.groups
+    places = previous.places if previous is not None and groups is previous.groups else _places_of(groups)
     # What has only begun has no pods yet, though it may know who belongs together.
-    is_same_tree = are_same and previous is not None and len(previous.pods) == len(groups)
+    is_same_tree = previous is not None and groups is previous.groups and len(previous.pods) == len(groups)
     step = _step(previous, sample, elapsed_s, is_same_tree=is_same_tree)
     if previous is None or not step.is_same_tree:
         pods = _pods(step, groups)
-        places = previous.places if previous is not None and are_same else _places_of(groups)
         anew: Iterable[int] = range(len(pods))
     else:
-        places = previous.places
         anew = _changed(step, previous)
         pods = _pods_anew(step, previous, anew)
     containers = _containers(previous, pods, anew, is_same_tree=step.is_same_tree)
@@ -120,8 +118,7 @@ def begun(sample: Sample, like: Snapshot | None = None) -> Snapshot:
     containers are there as in another snapshot, be that of another time, it is known who belongs together.
     """
     step = _step(None, sample, None, is_same_tree=False)
-    is_like = like is not None and is_joined_alike(sample, like.sample)
-    groups, places = (like.groups, like.places) if like is not None and is_like else ((), NOWHERE)
+    known = like if like is not None and is_joined_alike(sample, like.sample) else None
     return Snapshot(
         sample,
         0,
@@ -129,8 +126,8 @@ def begun(sample: Sample, like: Snapshot | None = None) -> Snapshot:
         _host(step),
         pods=(),
         containers={},
-        groups=groups,
-        places=places,
+        groups=known.groups if known else (),
+        places=known.places if known else NOWHERE,
         cost=_cost(step),
         times=NO_TIMES.grown(sample.monotonic_ns),
     )
@@ -446,10 +443,9 @@ def _network_use(network: _Interfaces, network_before: _Interfaces, elapsed_s: f
         if name != "lo":
             rx_bytes += stat.rx_bytes
             tx_bytes += stat.tx_bytes
-    if network_before is network:
-        rate = 0.0 if elapsed_s > 0 else None
-        return rx_bytes, tx_bytes, rate, rate
-    now, old = _outward(network), None if network_before is None else _outward(network_before)
+    now, old = network, network_before
+    if network_before is not network:
+        now, old = _outward(network), None if network_before is None else _outward(network_before)
     rates = [_rate_of_all(now, old, name, elapsed_s) for name in ("rx_bytes", "tx_bytes")]
     return rx_bytes, tx_bytes, rates[0], rates[1]
 
@@ -579,13 +575,12 @@ def _shared_with_host(host: HostSample, process: ProcessSample | None) -> tuple[
     own_ones, hosts_ones = _namespaces_of(process.namespaces), _namespaces_of(host.namespaces)
     shared: list[str] = []
     for kind, own, hosts in zip(NAMESPACE_KINDS, own_ones, hosts_ones, strict=True):
-        if own is None or hosts is None:
-            if kind == "net":
-                is_shared = process.netns is not None and process.netns == host.netns
-            else:
-                is_shared = kind == "pid" and len(process.ns_pids) == 1
-        else:
+        if own is not None and hosts is not None:
             is_shared = own == hosts
+        elif kind == "net":
+            is_shared = process.netns is not None and process.netns == host.netns
+        else:
+            is_shared = kind == "pid" and len(process.ns_pids) == 1
         if is_shared:
             shared.append(kind)
     return tuple(shared)

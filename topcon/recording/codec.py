@@ -107,8 +107,9 @@ CHOICES: tuple[type[StrEnum], ...] = (CgroupMode, Health, Kind, PodKind, Role, S
 
 _FIRST = "found"
 """This field of a sample goes first: a container's id is then compressed together with its path."""
-_who_is_there = attrgetter("found", "pods", "processes", "isolated", "containers")
+_WHO_IS_THERE = ("found", "pods", "processes", "isolated", "containers")
 """What changes only where containers come and go."""
+_who_is_there = attrgetter(*_WHO_IS_THERE)
 _ROUNDED = 4
 """Digits of a second that are kept of how long topcon's own work took: the rest is noise."""
 
@@ -165,12 +166,13 @@ def numbered(known: Mapping[int, Layout] = MappingProxyType({})) -> dict[int, La
 
 NONE, FALSE, TRUE, FLOAT, NEW_TEXT, TEXT, TUPLE, MAPPING, RECORD, CHOICE, CHANGED, COUNTED, AGAIN = range(13)
 FIRST_INT = 13
-EACH, SAME, INTS, LARGE_INTS, TEXTS, OF_RECORDS, SOME, PRESENT, MAPPINGS, TUPLES = range(10)
-PACKED, LARGE_PACKED, PACKED_TEXTS = range(10, 13)
+EACH, SAME, INTS, LARGE_INTS, TEXTS, OF_RECORDS, SOME, PRESENT, MAPPINGS, TUPLES, *_ALL_PACKED = range(13)
 """How a column is written.
 
 ``SAME``: all are as the first; ``SOME``: but for these they are as they were; ``PRESENT``: all but these are None.
 """
+_PACKED = dict(zip((INTS, LARGE_INTS, TEXTS), _ALL_PACKED, strict=True))
+"""How the same is written where all are in one number."""
 LEAST_COLUMN = 4
 """Fewer values are written one by one."""
 LEAST_PACKED = 16
@@ -236,7 +238,7 @@ def _unpacked(data: bytes, short_length: int, huge_length: int) -> tuple[list[in
 
 def _of_width(data: bytes, width: int) -> Iterable[int]:
     count, wider = len(data) // width, _PADDED[width]
-    padded = bytes(data[: count * width])
+    padded = data[: count * width]
     if wider > width:
         # Byte by byte of all at once: to make each number by itself takes ten times as long.
         padded = _side_by_side([data[at : count * width : width] for at in range(width)], count, wider)
@@ -378,10 +380,7 @@ class Encoder:
         else:
             self._standing = None
             self._texts, self._large, self._remembered, self._key_checksum = {}, {}, 0, 0
-            found, pods, processes, isolated, containers = _who_is_there(sample)
-            alone = replace(
-                _NOTHING, found=found, pods=pods, processes=processes, isolated=isolated, containers=containers
-            )
+            alone = replace(_NOTHING, **dict(zip(_WHO_IS_THERE, _who_is_there(sample), strict=True)))
             payload = self._encode_changes(alone, None, _WHO)
             self._standing = standing = _Standing(alone, payload, self._known)
         self._key_checksum = zlib.adler32(standing.payload)
@@ -585,7 +584,7 @@ class Encoder:
             and any(deltas := _deltas(values, olds))
             and _are_small(deltas)
         ):
-            self._put_ints(INTS, PACKED, deltas)
+            self._put_ints(INTS, map(_unsigned, deltas))
         else:
             self._put_changed_column(values, olds, kind)
 
@@ -595,13 +594,13 @@ class Encoder:
             numbers.append(SAME)
             self._put(first, None)
         elif kind is int and _are_small(deltas := _deltas(values, (0, *values))):
-            self._put_ints(INTS, PACKED, deltas)
+            self._put_ints(INTS, map(_unsigned, deltas))
         elif kind is int and self._are_mostly_new(integers := cast("Sequence[int]", values)):
-            self._put_ints(LARGE_INTS, LARGE_PACKED, deltas)
+            self._put_ints(LARGE_INTS, map(_unsigned, deltas))
             for number in integers:
                 self._remember(number)
         elif kind is str:
-            self._put_ints(TEXTS, PACKED_TEXTS, list(map(self._number_of_text, cast("Sequence[str]", values))))
+            self._put_ints(TEXTS, map(self._number_of_text, cast("Sequence[str]", values)))
         elif kind in self._records:
             self._put_records(values, None, kind)
         elif kind is tuple:
@@ -622,11 +621,11 @@ class Encoder:
         else:
             self._put_each(values, repeat(None))
 
-    def _put_ints(self, kind: int, packed_kind: int, integers: Sequence[int]) -> None:
-        """Write integers as a column of such a kind, or all in one number if they are many."""
-        numbers = list(map(_unsigned, integers)) if kind != TEXTS else integers
+    def _put_ints(self, kind: int, integers: Iterable[int]) -> None:
+        """Write integers, none below 0, as a column of such a kind, or all in one number if they are many."""
+        numbers = list(integers)
         planes = _in_planes(numbers) if len(numbers) >= LEAST_PACKED else None
-        self._numbers += (kind, *numbers) if planes is None else (packed_kind, *planes)
+        self._numbers += (kind, *numbers) if planes is None else (_PACKED[kind], *planes)
 
     def _put_changed_column(self, values: Sequence[object], olds: Sequence[object], kind: type | None) -> None:
         changed = [
@@ -735,6 +734,9 @@ class _Old(tuple[object, ...]):
     __slots__ = ()
 
 
+_ColumnReader = Callable[[int, "Sequence[object] | None"], list[object]]
+
+
 class _Opened(NamedTuple):
     """A frame that is being read."""
 
@@ -787,11 +789,11 @@ class Decoder:
             self._counted,
             lambda _: self._large[self._take()],
         )
-        self._column_readers: tuple[Callable[[int, Sequence[object] | None], list[object]], ...] = (
+        self._column_readers: tuple[_ColumnReader, ...] = (
             self._each,
             self._same_ones,
             self._ints,
-            self._large_ints,
+            self._remembering(self._ints),
             self._column_of_texts,
             self._column_of_records,
             self._some,
@@ -799,7 +801,7 @@ class Decoder:
             self._column_of_mappings,
             self._column_of_tuples,
             self._packed_ints,
-            self._large_packed_ints,
+            self._remembering(self._packed_ints),
             self._packed_column_of_texts,
         )
 
@@ -848,7 +850,6 @@ class Decoder:
         if standing is not None and payload.startswith(standing.payload):
             # The very same containers as in the key frame that was read last, be that far from here.
             self._forget_since(standing.known)
-            self._made = {}
         else:
             opened = self._open(payload, before)
             sample = self._read(opened.base)
@@ -874,6 +875,7 @@ class Decoder:
 
     def _end_key(self, payload: bytes, sample: object) -> None:
         self._key, self._key_checksum, self._known_of_key = sample, zlib.adler32(payload), self._known
+        self._made = {}
 
     @property
     def _known(self) -> tuple[int, ...]:
@@ -915,7 +917,7 @@ class Decoder:
         data = data[at:]
         if ends[-1] != len(data):
             raise FrameUnreadable
-        self._texts += _decoded(data, ends)
+        self._texts += _cut(data, ends)
         return _Opened(count, follows, base, opened.unused_data)
 
     def _base_of_key(self, checksum: int, follows: int, standing: _Standing | None) -> object:
@@ -923,7 +925,7 @@ class Decoder:
         if (follows == _REST) is (standing is None):
             raise FrameUnreadable
         if standing is None:
-            self._texts, self._large, self._made = [], [], {}
+            self._texts, self._large = [], []
             return None
         if checksum != zlib.adler32(standing.payload):
             raise FrameUnreadable
@@ -1089,21 +1091,18 @@ class Decoder:
 
     def _ints(self, count: int, olds: Sequence[object] | None) -> list[object]:
         deltas = [~(number >> 1) if number & 1 else number >> 1 for number in self._next(count)]
-        return list(accumulate(deltas) if olds is None else map(add, olds, deltas))
+        return _moved_by(deltas, olds)
 
     def _packed_ints(self, count: int, olds: Sequence[object] | None) -> list[object]:
-        deltas = _all_signed(_of_planes(self._take(), self._take(), count), count)
-        return list(accumulate(deltas) if olds is None else map(add, olds, deltas))
+        return _moved_by(_all_signed(_of_planes(self._take(), self._take(), count), count), olds)
 
-    def _large_packed_ints(self, count: int, olds: Sequence[object] | None) -> list[object]:
-        values = self._packed_ints(count, olds)
-        self._large += cast("list[int]", values)
-        return values
+    def _remembering(self, read: _ColumnReader) -> _ColumnReader:
+        def read_large(count: int, olds: Sequence[object] | None) -> list[object]:
+            values = read(count, olds)
+            self._large += cast("list[int]", values)
+            return values
 
-    def _large_ints(self, count: int, olds: Sequence[object] | None) -> list[object]:
-        values = self._ints(count, olds)
-        self._large += cast("list[int]", values)
-        return values
+        return read_large
 
     def _column_of_texts(self, count: int, _: Sequence[object] | None) -> list[object]:
         return self._all_texts(self._next(count))
@@ -1201,7 +1200,13 @@ _OF_GARBAGE = (
 """What comes of reading something else as a frame."""
 
 
-def _decoded(data: bytes, ends: Iterable[int]) -> list[str]:
+def _moved_by(deltas: Iterable[int], olds: Iterable[object] | None) -> list[object]:
+    """Add each to what was there, or else to the one before it."""
+    return list(accumulate(deltas) if olds is None else map(add, olds, deltas))
+
+
+def _cut(data: bytes, ends: Iterable[int]) -> list[str]:
+    """Make texts of what is between the ends."""
     if data.isascii():
         # Mostly; what is cut out of one text is made in a third of the time.
         text = data.decode()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA_VERSION = 2
-"""In the pragma ``user_version``; one that is greater cannot be read. Since 2 many integers are written as one."""
+"""In the pragma ``user_version``; one that is greater cannot be read. Since 2 many integers are written as one, and key
+frames in two parts."""
 APPLICATION_ID = int.from_bytes(b"tpcn")
 """In the pragma ``application_id``: tells a recording from the databases of others."""
 

@@ -42,7 +42,7 @@ from topcon.ui.screens.tree import TreeScreen
 from topcon.ui.shelling import LETTERS, READ_ONLY, Shelling, suited_for_shells
 from topcon.ui.sources import Terminal
 from topcon.ui.spans import Span, Tone, fitted
-from topcon.ui.table import said_alone
+from topcon.ui.table import BLANK, said_alone
 from topcon.ui.themes import load_theme, suited, theme_names
 from topcon.ui.title import TITLE_S, title_text
 from topcon.ui.widgets.bound import bound, to_textual_keymap
@@ -443,7 +443,7 @@ class TopconApp(App[int], inherit_bindings=False):
         if self._past.is_shown:
             return said_alone("no containers then")
         invitation = "; enter plays a demo with some" if self._past.has_demo else ""
-        lines = [*said_alone(f"no containers on this host yet{invitation}"), [Span("")]]
+        lines = [*said_alone(f"no containers on this host yet{invitation}"), BLANK]
         previewed = self._past.previewed
         if previewed is not None:
             lines += preview_lines(previewed.playing, previewed.snapshot, width, height - len(lines))

@@ -41,6 +41,8 @@ LEAST_TOP_CORES = 0.125
 IDLE_CORES = 0.005
 """Rounds to 0.00."""
 MARK = "•"
+BLANK: Spans = [Span("")]
+"""A line without a row."""
 MORE_LEFT, MORE_RIGHT = "←", "→"
 
 
@@ -175,7 +177,7 @@ def _placed(parts: list[_Part], width: int, longest_name: int, scroll: int, *, h
 
 def said_alone(text: str) -> list[Spans]:
     """Write lines that say why there are no rows."""
-    return [[Span("")], [Span(f"   {text}")]]
+    return [BLANK, [Span(f"   {text}")]]
 
 
 def longest_name(rows: Iterable[Row]) -> int:

@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 
 from topcon.ui.bindings import Place
-from topcon.ui.spans import Span
 from topcon.ui.table import (
+    BLANK,
     Layout,
     Moment,
     is_fold_at,
@@ -47,7 +47,6 @@ KEPT_SCREENS = 4
 """So many screens full of drawn lines are kept for when they are seen again."""
 WHEEL_ROWS = 3
 GUTTER_X = 0
-BLANK: Spans = [Span("")]
 """Where the rows' marks are."""
 NEVER_S = float("-inf")
 
